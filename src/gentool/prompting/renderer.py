@@ -1,0 +1,273 @@
+"""The one place where prompts are made: (query, tools) -> messages -> token ids with a target.
+
+Training, inference and serving all render here, with the tokenizer's own chat template, so that
+what a model is trained on and what it is asked are equal to the byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from gentool.prompting.parse import Malformed, Parsed, parse_calls, parse_response
+from gentool.records import Function, Task, Tool, ToolCall, content_hash
+
+ToolFormat = Literal["native", "text"]
+
+RANK_REQUEST = (
+    "Do not call a tool yet. Rank the tools that can serve this request, best first, and end with "
+    "generate_response. Write only their names, separated by ' > '."
+)
+
+TEMPLATE_VARIABLES: dict[str, Any] = {
+    "enable_thinking": False,  # Qwen3 and others: no thinking block
+    "date_string": "26 Jul 2024",  # Llama 3.x: a fixed date, else prompts change from day to day
+}
+
+_TEXT_TOOLS = (
+    "You can call one of these tools:\n<tools>\n{tools}\n</tools>\n"
+    "To call it, write\n<tool_call>\n"
+    '{{"name": <name of the tool>, "arguments": <object of arguments>}}\n</tool_call>\n\n{text}'
+)
+
+_STOP_TOKENS = (
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>", "<end_of_turn>", "</s>", "<|endoftext|>",
+)  # fmt: skip
+
+_CALL_ID = (
+    "000000000"  # Mistral's templates demand nine letters or digits; constant, so that it can be learned
+)
+
+
+class PromptError(ValueError):
+    """A chat template that cannot be used as asked; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Token ids of prompt and target; ``ids[start:]`` is the target, the only part trained on."""
+
+    ids: list[int]
+    start: int
+
+    @property
+    def labels(self) -> list[int]:
+        return [-100] * self.start + self.ids[self.start :]
+
+
+def user_content(query: str, now: str | None, task: Task) -> str:
+    """The user turn: the query, then the date if the query needs it, then the request to rank."""
+    parts = [query]
+    if now is not None:
+        parts.append(f"Current date and time: {now}")
+    if task == "rank":
+        parts.append(RANK_REQUEST)
+    return "\n\n".join(parts)
+
+
+def ranking_text(ranking: Sequence[str]) -> str:
+    """A ranking as the model writes it."""
+    return " > ".join(ranking)
+
+
+class Renderer:
+    """Renders prompts and targets with a tokenizer's chat template, and reads its model's text.
+
+    ``tool_format="native"`` hands the tools to the template and calls as ``tool_calls``;
+    ``"text"``, the fallback for templates that ignore tools or drop content beside a call, writes
+    both into the text of the messages in Hermes style. The template is checked on construction:
+    :class:`PromptError` if it loses a tool, the query, the call, or (``joint``) the ranking.
+    """
+
+    def __init__(self, tokenizer: Any, tool_format: ToolFormat = "native", joint: bool = False) -> None:
+        if not getattr(tokenizer, "chat_template", None):
+            raise PromptError(
+                "the tokenizer has no chat template. Fix: use the instruct version of the model, or "
+                "set `model.chat_template` to a jinja file."
+            )
+        self.tokenizer = tokenizer
+        self.tool_format = tool_format
+        vocabulary = tokenizer.get_vocab()
+        stops = {vocabulary[t] for t in _STOP_TOKENS if t in vocabulary}
+        if tokenizer.eos_token_id is not None:
+            stops.add(tokenizer.eos_token_id)
+        if not stops:
+            raise PromptError("the tokenizer has no end-of-turn token. Fix: set its `eos_token`.")
+        self.stop_ids: list[int] = sorted(stops)
+        check_template(self, joint)
+
+    @property
+    def template_hash(self) -> str:
+        """Hash of all that prompts depend on besides the records: template, format, fixed texts."""
+        return content_hash(
+            [self.tokenizer.chat_template, self.tool_format, RANK_REQUEST, _TEXT_TOOLS, TEMPLATE_VARIABLES]
+        )
+
+    def _messages(
+        self, query: str, now: str | None, tools: Sequence[Tool], task: Task
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+        text = user_content(query, now, task)
+        shown = [tool.openai() for tool in tools]
+        if self.tool_format == "native":
+            return [{"role": "user", "content": text}], shown
+        listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in shown)
+        return [{"role": "user", "content": _TEXT_TOOLS.format(tools=listed, text=text)}], None
+
+    def _answer(self, task: Task, ranking: Sequence[str], call: ToolCall) -> dict[str, Any]:
+        content = ranking_text(ranking) if task in ("rank", "joint") else ""
+        if task == "rank":
+            return {"role": "assistant", "content": content}
+        function = {"name": call.name, "arguments": call.arguments}
+        if self.tool_format == "native":
+            tool_call = {"id": _CALL_ID, "type": "function", "function": function}
+            return {"role": "assistant", "content": content, "tool_calls": [tool_call]}
+        body = f"<tool_call>\n{json.dumps(function, ensure_ascii=False)}\n</tool_call>"
+        return {"role": "assistant", "content": f"{content}\n{body}" if content else body}
+
+    def _template(self, messages: list[dict[str, Any]], tools: Any, generate: bool) -> str:
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages,
+                tools=tools,
+                add_generation_prompt=generate,
+                tokenize=False,
+                **TEMPLATE_VARIABLES,
+            )
+        except Exception as error:  # templates raise what they like
+            raise PromptError(
+                f"the chat template failed: {str(error)[:300]}. Fix: set `prompt.tool_format: text`, "
+                "or use another template (`model.chat_template`)."
+            ) from None
+        return str(text)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def prompt_text(self, query: str, now: str | None, tools: Sequence[Tool], task: Task) -> str:
+        """The prompt as text; ``tools`` in the order to show them."""
+        messages, shown = self._messages(query, now, tools, task)
+        return self._template(messages, shown, generate=True)
+
+    def prompt(self, query: str, now: str | None, tools: Sequence[Tool], task: Task) -> list[int]:
+        """The prompt as token ids, after which the model writes."""
+        return self._encode(self.prompt_text(query, now, tools, task))
+
+    def training(
+        self,
+        query: str,
+        now: str | None,
+        tools: Sequence[Tool],
+        task: Task,
+        ranking: Sequence[str],
+        call: ToolCall,
+    ) -> Rendered:
+        """Prompt and target as token ids; the target ends with the stop token.
+
+        Raises :class:`PromptError` where the prompt is not a prefix of the whole, as text or as tokens.
+        """
+        messages, shown = self._messages(query, now, tools, task)
+        prompt = self._template(messages, shown, generate=True)
+        answer = self._answer(task, ranking, call)
+        whole = self._template([*messages, answer], shown, generate=False)
+        if not whole.startswith(prompt):
+            at = next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(whole))
+            raise PromptError(
+                "the chat template renders the prompt differently once the answer follows: expected "
+                f"{prompt[at : at + 40]!r} at character {at}, found {whole[at : at + 40]!r}. Fix: use a "
+                "template without thinking blocks in past turns (`model.chat_template`)."
+            )
+        ids, prompt_ids = self._encode(whole), self._encode(prompt)
+        if ids[: len(prompt_ids)] != prompt_ids:
+            raise PromptError(
+                "prompt and answer share a token, so the prompt's tokens are not a prefix of the whole: "
+                f"the prompt ends with {prompt[-20:]!r}, the answer begins with "
+                f"{whole[len(prompt) :][:20]!r}. Fix: use a template whose generation prompt ends with a "
+                "special token or a line break (`model.chat_template`)."
+            )
+        return Rendered(self._stopped(ids, len(prompt_ids)), len(prompt_ids))
+
+    def _stopped(self, ids: list[int], start: int) -> list[int]:
+        """``ids`` up to and with the stop token that ends the answer; one is added if there is none."""
+        for last in range(len(ids) - 1, start, -1):
+            if ids[last] in self.stop_ids:
+                return ids[: last + 1]
+            if self.tokenizer.decode([ids[last]]).strip():
+                break
+        stop = self.tokenizer.eos_token_id
+        return [*ids, self.stop_ids[0] if stop is None else stop]
+
+    def decode(self, ids: Sequence[int]) -> tuple[str, bool]:
+        """Generated ids as text up to the first stop token, and whether there was one.
+
+        Special tokens stay: ``[TOOL_CALLS]`` and ``<tool_call>`` may be such.
+        """
+        for i, token in enumerate(ids):
+            if token in self.stop_ids:
+                return str(self.tokenizer.decode(list(ids[:i]), skip_special_tokens=False)).strip(), True
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False)).strip(), False
+
+    def parse(self, task: Task, text: str, names: Sequence[str], finished: bool = True) -> Parsed:
+        """Read the model's text; see :func:`gentool.prompting.parse.parse_response`."""
+        return parse_response(task, text, names, finished)
+
+
+_CHECK_TOOLS = tuple(
+    Tool(
+        function=Function(
+            name=f"{word}_probe",
+            description=f"Description of the {word} probe.",
+            parameters={
+                "type": "object",
+                "properties": {f"{word}_size": {"type": "integer", "description": "A size."}},
+            },
+        )
+    )
+    for word in ("copper", "walnut")
+)
+_CHECK_CALL = ToolCall.of("walnut_probe", {"walnut_size": 41})
+_CHECK_RANKING = ("walnut_probe", "copper_probe")
+
+
+def check_template(renderer: Renderer, joint: bool) -> None:
+    """Render a known sample and see that nothing is lost and the call can be read back.
+
+    Raises :class:`PromptError` naming what is lost.
+    """
+    query = "Please measure the violet crane."
+    fallback = "Fix: set `prompt.tool_format: text`, which writes tools and calls into the messages."
+    prompt = renderer.prompt_text(query, "2026-01-02T03:04", _CHECK_TOOLS, "rank")
+    for tool in _CHECK_TOOLS:
+        parameter = next(iter(tool.parameters["properties"]))
+        lost = [w for w in (tool.name, tool.description, parameter) if w not in prompt]
+        if lost:
+            raise PromptError(
+                f"the chat template ignores `tools`: {lost[0]!r} is not in the prompt. {fallback}"
+            )
+    for part in (query, "2026-01-02T03:04", RANK_REQUEST):
+        if part not in prompt:
+            raise PromptError(
+                f"the chat template loses the user's text: {part!r} is not in the prompt. "
+                "Fix: use another template (`model.chat_template`)."
+            )
+    tasks: tuple[Task, ...] = ("rank", "select", "joint") if joint else ("rank", "select")
+    for task in tasks:
+        rendered = renderer.training(query, None, _CHECK_TOOLS, task, _CHECK_RANKING, _CHECK_CALL)
+        text, finished = renderer.decode(rendered.ids[rendered.start :])
+        if task != "select" and ranking_text(_CHECK_RANKING) not in text:
+            beside = " beside a tool call (schedule one_output needs it)" if task == "joint" else ""
+            raise PromptError(f"the chat template drops the assistant's content{beside}. {fallback}")
+        if task == "rank":
+            continue
+        try:
+            calls = parse_calls(text)
+        except Malformed as error:
+            raise PromptError(
+                f"calls as this template writes them cannot be read back ({error}): {text[:120]!r}. {fallback}"
+            ) from None
+        if calls != [_CHECK_CALL] or not finished:
+            raise PromptError(
+                f"the chat template drops or changes tool calls: expected {_CHECK_CALL.function}; found "
+                f"{text[:120]!r}. {fallback}"
+            )
