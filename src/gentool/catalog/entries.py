@@ -1,0 +1,109 @@
+"""What the files of this room hand to each other: rows of a file, entries of a catalogue, notes for a person."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gentool.records import Record
+
+MAX_DEPTH = 100
+"""Deeper entries are rejected: checking and writing them would exhaust the stack."""
+
+
+class CatalogError(ValueError):
+    """A file from which no tool can be read: names the file, what was expected and found, and the fix."""
+
+
+class Note(Record):
+    """What was changed, dropped or rejected, and where.
+
+    ``reason`` begins with its kind, up to the first ``": "``; notes are counted by it. ``found`` is a short
+    excerpt of the original where the original did not make it into the catalogue.
+    """
+
+    where: str
+    name: str
+    reason: str
+    found: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.reason.partition(": ")[0]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One JSON value of a file. ``problem`` says why there is none."""
+
+    where: str
+    value: Any
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One would-be tool, its parts found but not yet checked. ``problem`` says why they were not found."""
+
+    where: str
+    raw: Any
+    source: str
+    name: Any = None
+    description: Any = None
+    parameters: Any = None
+    output_schema: Any = None
+    server: str | None = None
+    domain: str | None = None
+    repairs: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def tools_of(row: Row) -> Iterator[Row]:
+    """The entries of ``row``'s ``tools`` array, or ``row`` itself if it holds no such array."""
+    if row.problem or not isinstance(row.value, dict) or "tools" not in row.value:
+        yield row
+    elif not isinstance(row.value["tools"], list):
+        yield Row(row.where, row.value, "malformed list: expected `tools` to be an array")
+    else:
+        for i, value in enumerate(row.value["tools"]):
+            yield Row(f"{row.where}#{i}", value)
+
+
+def printable(text: str) -> str:
+    """``text`` with lone surrogates, which no UTF-8 file can hold, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def excerpt(value: Any, length: int = 200) -> str:
+    """The beginning of ``value`` as JSON, safe to write."""
+    if isinstance(value, bytes):
+        return value[:length].decode("utf-8", "backslashreplace")
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = reprlib.repr(value)
+    return printable(text[:length])
+
+
+def unfit(value: Any) -> str:
+    """Why ``value``, read from JSON, cannot be written as JSON again; empty if it can."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            part
+            for whole in level
+            if isinstance(whole, dict | list)
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+        ]
+    if level:
+        return f"nested too deeply: more than {MAX_DEPTH} levels"
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return "not Unicode: a text holds half of a surrogate pair"
+    except ValueError:
+        return "not JSON: a number is NaN or infinite"
+    return ""

@@ -1,0 +1,90 @@
+"""Opens a catalogue file (.json, .jsonl, either with .gz) and takes its JSON values apart."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+from gentool.catalog.entries import CatalogError, Row, excerpt, printable
+
+MAX_BYTES = 1 << 30
+"""Largest file, decompressed: a few hundred times the largest catalogue known."""
+
+_GZIP = b"\x1f\x8b"
+
+
+def _read(path: Path) -> bytes:
+    """The file's content, decompressed. What is compressed is told by its first bytes, not by its name."""
+    try:
+        with path.open("rb") as file:
+            if file.read(2) == _GZIP:
+                file.seek(0)
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    data = unpacked.read(MAX_BYTES + 1)
+            else:
+                file.seek(0)
+                data = file.read(MAX_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise CatalogError(
+            f"{path}: expected a whole gzip file; found a damaged one ({error}). Fix: fetch it again."
+        ) from None
+    except OSError as error:
+        raise CatalogError(
+            f"{path}: expected a readable file; found: {error.strerror or error}. Fix: check the path."
+        ) from None
+    if len(data) > MAX_BYTES:
+        raise CatalogError(
+            f"{path}: expected at most {MAX_BYTES:,} bytes, decompressed; found more. "
+            "Fix: split the file and import the parts."
+        )
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _parse(data: bytes) -> Any:
+    """Raises ``ValueError`` (bad UTF-8, bad JSON, a number too long) or ``RecursionError``."""
+    return json.loads(data.decode("utf-8"))
+
+
+def _lines(name: str, data: bytes) -> list[Row]:
+    rows = []
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(Row(f"{name}:{number}", _parse(line)))
+        except (ValueError, RecursionError) as error:
+            rows.append(Row(f"{name}:{number}", line, f"unreadable line: {printable(str(error))[:120]}"))
+    return rows
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The values of a file: of an array its elements, of JSONL its lines, of any other JSON that one value.
+
+    A line that is not JSON becomes a row with a ``problem``. Raises :class:`CatalogError` for a file that
+    cannot be opened, is too large, is empty, or holds no JSON at all.
+    """
+    data = _read(path)
+    name = printable(path.name)
+    if not data.strip():
+        raise CatalogError(
+            f"{path}: expected tools as JSON or JSONL; found an empty file. Fix: check the path."
+        )
+    try:
+        document = _parse(data)
+    except (ValueError, RecursionError) as error:
+        rows = _lines(name, data)
+        # A broken array can hold whole objects on lines of their own; that does not make it JSONL.
+        broken = data.lstrip().startswith(b"[")
+        if broken or not any(isinstance(r.value, dict) for r in rows):
+            raise CatalogError(
+                f"{path}: expected JSON, or JSONL with one object a line; found {excerpt(data, 60)!r} "
+                f"({printable(str(error))[:120]}). Fix: correct the file, or save it as UTF-8 JSON."
+            ) from None
+        return rows
+    if isinstance(document, list):
+        return [Row(f"{name}#{i}", value) for i, value in enumerate(document)]
+    return [Row(name, document)]

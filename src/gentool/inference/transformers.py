@@ -1,0 +1,56 @@
+"""Batched greedy generation with transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from transformers import GenerationConfig
+
+from gentool.inference.backend import Completion
+from gentool.models import device, load_model
+from gentool.prompting.renderer import Renderer
+
+
+class TransformersBackend:
+    """A model on this machine. Greedy: the same prompt gives the same text."""
+
+    def __init__(self, path: str, renderer: Renderer, dtype: str = "auto") -> None:
+        self.renderer = renderer
+        self.device = device()
+        self.model = load_model(path, dtype).to(self.device).eval()
+
+    def _config(self, max_new_tokens: int) -> GenerationConfig:
+        return GenerationConfig(
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=self.renderer.stop_ids,
+            pad_token_id=self.renderer.tokenizer.pad_token_id,
+        )
+
+    @torch.inference_mode()
+    def complete(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int
+    ) -> Iterator[list[tuple[int, Completion]]]:
+        """See :class:`gentool.inference.backend.Backend`; prompts of like length share a batch, longest first."""
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        pad = self.renderer.tokenizer.pad_token_id
+        config = self._config(max_new_tokens)
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            width = max(len(prompts[i]) for i in batch)
+            ids = torch.tensor([[pad] * (width - len(prompts[i])) + list(prompts[i]) for i in batch])
+            mask = torch.tensor([[0] * (width - len(prompts[i])) + [1] * len(prompts[i]) for i in batch])
+            # The model's own generation_config may ask for sampling; the one given here replaces it whole.
+            self.model.generation_config = config
+            output = self.model.generate(
+                input_ids=ids.to(self.device), attention_mask=mask.to(self.device), generation_config=config
+            )
+            yield [
+                (i, self._completion(row)) for i, row in zip(batch, output[:, width:].tolist(), strict=True)
+            ]
+
+    def _completion(self, ids: list[int]) -> Completion:
+        text, finished = self.renderer.decode(ids)
+        stop = next((n + 1 for n, token in enumerate(ids) if token in self.renderer.stop_ids), len(ids))
+        return Completion(text, stop, finished)

@@ -1,0 +1,76 @@
+"""What was made from what: a step whose inputs and outputs are as recorded is not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gentool.records import content_hash, write_text
+
+_PACKAGES = (
+    "gentool",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "scikit-learn",
+    "sentence-transformers",
+)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def files_hash(paths: Iterable[Path]) -> str:
+    """Hash over the names and contents of files; a missing file counts as such."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0")
+        if path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+class Lineage:
+    """``lineage.json`` of a run folder: one entry a step."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.steps: dict[str, Any] = {}
+        if path.is_file():
+            self.steps = json.loads(path.read_text(encoding="utf-8"))
+
+    def done(self, step: str, inputs: Any, outputs: Iterable[Path]) -> bool:
+        """Whether the step was finished with these inputs and its outputs are as it left them."""
+        entry = self.steps.get(step)
+        if entry is None or entry["inputs"] != content_hash(inputs):
+            return False
+        return bool(entry["outputs"] == files_hash(outputs))
+
+    def record(self, step: str, inputs: Any, outputs: Iterable[Path], seed: int, started: datetime) -> None:
+        """Write the step down as finished now."""
+        self.steps[step] = {
+            "inputs": content_hash(inputs),
+            "outputs": files_hash(outputs),
+            "seed": seed,
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": _versions(),
+            "python": platform.python_version(),
+            "host": {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count()},
+        }
+        write_text(self.path, json.dumps(self.steps, indent=2) + "\n")

@@ -1,0 +1,195 @@
+"""A run: one YAML file -> scenarios -> trained arms -> predictions -> scores -> report, in one folder.
+
+Each step reads files and writes files. A step that is done is skipped; one that was begun goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from gentool import data
+from gentool.catalog.pairs import read_pairs, read_tools
+from gentool.config import Config, ModelKey, dump_config
+from gentool.lineage import Lineage, files_hash
+from gentool.progress import Progress
+from gentool.records import SCENARIOS, Probe, Sample, Tool, read_jsonl, write_text
+
+Step = Literal["build", "train", "evaluate", "report"]
+
+
+class Run:
+    """The files of a run folder, and the steps that make them."""
+
+    def __init__(self, config: Config, folder: Path, progress: Progress) -> None:
+        self.config = config
+        self.folder = folder
+        self.progress = progress
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "config.yaml", dump_config(config))
+        self.lineage = Lineage(folder / "lineage.json")
+
+    @property
+    def scenarios(self) -> Path:
+        return self.folder / "scenarios"
+
+    def until(self, step: Step) -> None:
+        """Do all steps up to ``step``."""
+        for name in ("build", "train", "evaluate", "report"):
+            getattr(self, name)()
+            if name == step:
+                return
+
+    def _input_paths(self) -> tuple[Path, Path | None]:
+        source = self.config.data
+        pairs = data.PAIRS if source.pairs == "package" else Path(source.pairs)
+        tools = data.TOOLS if source.tools == "package" else source.tools and Path(source.tools)
+        return pairs, tools or None
+
+    def _scenario_files(self) -> list[Path]:
+        names = ["pairs", "tools", "train", *SCENARIOS]
+        return [self.scenarios / f"{name}.jsonl" for name in names]
+
+    def build(self) -> None:
+        """Pairs -> training samples and probes."""
+        from gentool.scenarios.build import build_scenarios, write_scenarios
+
+        config = self.config
+        pairs_path, tools_path = self._input_paths()
+        paths = [p for p in (pairs_path, tools_path) if p]
+        inputs = [files_hash(paths), config.scenarios.model_dump(mode="json"), config.seed]
+        if self.lineage.done("build", inputs, self._scenario_files()):
+            self.progress.say("build: done before")
+            return
+        started = datetime.now(UTC)
+        pairs = read_pairs(pairs_path)
+        pool = read_tools(tools_path) if tools_path else []
+        built = build_scenarios(pairs, pool, config.scenarios, config.seed)
+        write_scenarios(built, self.scenarios)
+        self.lineage.record("build", inputs, self._scenario_files(), config.seed, started)
+        from gentool.scenarios.table import build_table
+
+        self.progress.console.print(build_table(built.summary))
+
+    def tools(self) -> dict[str, Tool]:
+        """All tools of the scenarios, by id."""
+        return {t.id: t for t in read_jsonl(Tool, self.scenarios / "tools.jsonl")}
+
+    def samples(self) -> list[Sample]:
+        """The training samples."""
+        return read_jsonl(Sample, self.scenarios / "train.jsonl")
+
+    def probes(self) -> list[Probe]:
+        """The probes of all scenarios."""
+        return [p for s in SCENARIOS for p in read_jsonl(Probe, self.scenarios / f"{s}.jsonl")]
+
+    def base(self) -> str:
+        """The model that all arms start from; made here if the recipe asks for a random one."""
+        if self.config.model.path is not None:
+            return self.config.model.path
+        from gentool.models import make_base
+        from gentool.scenarios.neighbours import tool_text
+
+        folder = self.folder / "base"
+        inputs = [
+            self.config.model.model_dump(mode="json"),
+            self.config.seed,
+            files_hash([self.scenarios / "train.jsonl"]),
+        ]
+        if not self.lineage.done("base", inputs, [folder / "model.safetensors"]):
+            started = datetime.now(UTC)
+            tools = self.tools()
+            samples = self.samples()
+            # The tokenizer sees what training sees, nothing of the unseen tools.
+            texts = [json.dumps(tools[i].openai()) for s in samples for i in s.tool_set.tools]
+            texts += [tool_text(tools[i]) for s in samples for i in s.tool_set.pair_tools]
+            texts += [s.query for s in samples] + [json.dumps(s.tool_call.arguments) for s in samples]
+            make_base(self.config.model, texts, self.config.seed, folder)
+            self.lineage.record("base", inputs, [folder / "model.safetensors"], self.config.seed, started)
+        return str(folder)
+
+    def _stage_manifests(self) -> list[Path]:
+        from gentool.training.plan import stages_of
+
+        train = self.config.train
+        return [
+            self.folder / "stages" / arm / f"seed-{seed}" / stage / "stage.json"
+            for arm in train.arms
+            for seed in self.config.seeds
+            for stage, _ in stages_of(arm, train.schedule)
+        ]
+
+    def train(self) -> None:
+        """Training samples -> a checkpoint for each arm and seed."""
+        config = self.config
+        base = self.base()
+        inputs = [
+            files_hash([self.scenarios / "train.jsonl", self.scenarios / "tools.jsonl"]),
+            config.train.model_dump(mode="json"),
+            config.model.model_dump(mode="json"),
+            config.prompt.model_dump(mode="json"),
+            config.seeds,
+            files_hash([Path(base) / "model.safetensors"]),
+        ]
+        if self.lineage.done("train", inputs, self._stage_manifests()):
+            self.progress.say("train: done before")
+            return
+        from gentool.training.arms import train_arms
+
+        started = datetime.now(UTC)
+        train_arms(config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
+        self.lineage.record("train", inputs, self._stage_manifests(), config.seed, started)
+
+    def checkpoints(self, model: ModelKey) -> dict[int, str]:
+        """Folder or name of a model's weights, by training seed; ``base`` has one, whatever the seed."""
+        if model == "base":
+            return {self.config.seeds[0]: self.base()}
+        from gentool.training.plan import stages_of
+
+        last = stages_of(model, self.config.train.schedule)[-1][0]
+        return {
+            seed: str(self.folder / "stages" / model / f"seed-{seed}" / last) for seed in self.config.seeds
+        }
+
+    def _prediction_files(self, models: Iterable[ModelKey]) -> list[Path]:
+        return [self.folder / "predictions" / m / f"{s}.jsonl" for m in models for s in SCENARIOS]
+
+    def evaluate(self) -> None:
+        """Checkpoints and probes -> predictions -> ``scores.json``."""
+        config = self.config
+        outputs = [*self._prediction_files(config.evaluate.models), self.folder / "scores.json"]
+        inputs: list[Any] = [
+            files_hash(self._scenario_files()),
+            files_hash(self._stage_manifests()),
+            config.evaluate.model_dump(mode="json"),
+            config.model.model_dump(mode="json"),
+            config.prompt.model_dump(mode="json"),
+            config.seed,
+        ]
+        if self.lineage.done("evaluate", inputs, outputs):
+            self.progress.say("evaluate: done before")
+            return
+        from gentool.evaluation.evaluate import evaluate_models
+
+        started = datetime.now(UTC)
+        scores = evaluate_models(
+            config,
+            {m: self.checkpoints(m) for m in config.evaluate.models},
+            self.base(),
+            self.probes(),
+            self.tools(),
+            self.folder / "predictions",
+            self.progress,
+        )
+        write_text(self.folder / "scores.json", json.dumps(scores, indent=1) + "\n")
+        self.lineage.record("evaluate", inputs, outputs, config.seed, started)
+
+    def report(self) -> None:
+        """Everything so far -> ``report.html``."""
+        from gentool.report.write import write_report
+
+        write_report(self.folder)
+        self.progress.say(f"report: {self.folder / 'report.html'}")

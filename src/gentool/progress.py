@@ -1,0 +1,75 @@
+"""Progress bars with the time left, and a Ctrl-C that lets the work at hand come to a safe stop."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+
+
+class Progress:
+    """Bars on a terminal, a line now and then elsewhere. ``stopping`` turns true on the first Ctrl-C."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.stopping = False
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self._labels: dict[TaskID, tuple[str, int, float]] = {}
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(text, highlight=False)
+
+    def start(self, label: str, total: int) -> TaskID:
+        """A new bar of ``total`` steps."""
+        task = self._bars.add_task(label, total=total)
+        self._labels[task] = (label, total, time.monotonic())
+        if not self.console.is_terminal:
+            self.say(f"{label}: {total} to do")
+        return task
+
+    def update(self, task: TaskID, done: int) -> None:
+        """``done`` of the bar's steps are done."""
+        self._bars.update(task, completed=done)
+        label, total, begun = self._labels[task]
+        if done >= total and not self.console.is_terminal:
+            self.say(f"{label}: done in {time.monotonic() - begun:.0f} s")
+
+    @contextmanager
+    def running(self) -> Iterator[Progress]:
+        """Show the bars; the first Ctrl-C asks for a stop, the second one interrupts at once."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.stopping = True
+            self.say("Stopping after the step at hand; Ctrl-C again stops at once.")
+
+        before = signal.signal(signal.SIGINT, ask)
+        try:
+            with self._bars:
+                yield self
+        finally:
+            signal.signal(signal.SIGINT, before)

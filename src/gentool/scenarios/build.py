@@ -1,0 +1,344 @@
+"""Tool pairs -> training samples and the probes of the four scenarios."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from gentool.config import ScenarioConfig
+from gentool.prompting.order import seeded
+from gentool.records import (
+    SCENARIOS,
+    GradedQuery,
+    Probe,
+    Sample,
+    Scenario,
+    Tool,
+    ToolPair,
+    ToolSet,
+    Transition,
+    write_jsonl,
+    write_text,
+)
+from gentool.scenarios.distractors import Screened, choose, screen
+from gentool.scenarios.groups import (
+    assign_groups,
+    check_groups,
+    near_duplicates,
+    trained_tools,
+    unseen_tools,
+)
+from gentool.scenarios.leaks import check_leaks
+from gentool.scenarios.neighbours import ScenarioError, Similarity, similarity, tool_text
+from gentool.scenarios.targets import target_call, target_ranking
+
+
+@dataclass
+class Scenarios:
+    """All that a build makes. ``summary`` holds its choices and counts, as JSON."""
+
+    pairs: list[ToolPair]
+    tools: dict[str, Tool]
+    train: list[Sample] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    screened: list[Screened] = field(default_factory=list)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Tools by whether training may show them, and by where they come from."""
+
+    seen_pairs: list[Tool]
+    seen_pool: list[Tool]
+    unseen_pairs: list[Tool]
+    unseen_pool: list[Tool]
+
+
+def split_pool(pool: Sequence[Tool], seed: int, test_share: float) -> tuple[list[Tool], list[Tool]]:
+    """Stand-alone tools for training and for test: as their ``split`` says, else drawn."""
+    train: list[Tool] = []
+    test: list[Tool] = []
+    for tool in pool:
+        drawn = "test" if seeded("pool", seed, tool.id).random() < test_share else "train"
+        (test if (tool.split or drawn) == "test" else train).append(tool)
+    return train, test
+
+
+def _sides(
+    pairs: Sequence[ToolPair], pool: Sequence[Tool], config: ScenarioConfig, seed: int, alike: Similarity
+) -> tuple[_Sides, list[Screened]]:
+    train, test = split_pool(pool, seed, config.pool_test_share)
+    unseen = [t for p in pairs for t in unseen_tools(p)]
+    dropped: dict[str, Screened] = {}
+    for tool, other, value in near_duplicates(train, unseen + test, alike):
+        dropped[tool.id] = Screened(
+            pair="",
+            tool=tool.id,
+            reason=f"near-duplicate of {other.id}, which training must not show",
+            similarity=round(value, 4),
+        )
+    sides = _Sides(
+        seen_pairs=[t for p in pairs for t in trained_tools(p)],
+        seen_pool=[t for t in train if t.id not in dropped],
+        unseen_pairs=unseen,
+        unseen_pool=test,
+    )
+    return sides, list(dropped.values())
+
+
+def held_out(pair: ToolPair, share: float, seed: int) -> set[str]:
+    """Ids of the queries of a T pair that are kept for test: drawn from both directions in turn."""
+    number = round(share * len(pair.queries))
+    by_best: dict[str | None, list[GradedQuery]] = {}
+    for query in sorted(pair.queries, key=lambda q: seeded("held out", seed, q.id).random()):
+        by_best.setdefault(query.best, []).append(query)
+    lists = sorted(by_best.values(), key=len, reverse=True)
+    chosen: list[str] = []
+    while len(chosen) < number:
+        for queries in lists:
+            if queries and len(chosen) < number:
+                chosen.append(queries.pop().id)
+    return set(chosen)
+
+
+def _sibling(pair: ToolPair, query: GradedQuery) -> Tool:
+    """The tool that is there before the best one arrives."""
+    return pair.tool(pair.sibling(query.best or pair.derivation.from_tool))
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """The tool sets of one pair over one choice of distractors: k of them, and a decoy."""
+
+    pair: ToolPair
+    distractors: tuple[Tool, ...]
+    decoy: Tool
+
+    def of(self, *tools: Tool) -> ToolSet:
+        """The set in which ``tools`` took the place of as many distractors."""
+        rest = self.distractors[: len(self.distractors) - len(tools)]
+        return self._make(tools, rest)
+
+    def with_decoy(self) -> ToolSet:
+        return self._make((), (*self.distractors[:-1], self.decoy))
+
+    def _make(self, tools: Iterable[Tool], rest: Iterable[Tool]) -> ToolSet:
+        return ToolSet(
+            pair=self.pair.id,
+            pair_tools=tuple(sorted(t.id for t in tools)),
+            distractors=tuple(sorted(t.id for t in rest)),
+        )
+
+
+def _probe(
+    scenario: Scenario, pair: ToolPair, query: GradedQuery, before: ToolSet, after: ToolSet
+) -> Probe | None:
+    """The probe of a query over two sets; ``None`` if nothing the method is about happens between them."""
+    tools = {t.id: t for t in pair.tools}
+    was = query.useful([tools[i].name for i in before.pair_tools])
+    now = query.useful([tools[i].name for i in after.pair_tools])
+    transition: Transition
+    if before.pair_tools == after.pair_tools:
+        transition = "zero"
+    elif was:
+        transition = "weak_to_strong"
+    elif now:
+        transition = "zero_to_one"
+    else:
+        return None
+    return Probe(
+        scenario=scenario,
+        transition=transition,
+        pair=pair.id,
+        query=query,
+        before=before,
+        after=after,
+        stay=was[:1] == now[:1],
+    )
+
+
+def _probes(scenario: Scenario, sets: _Sets, queries: Iterable[GradedQuery]) -> list[Probe]:
+    """Probes over all states that the scenario's definition gives its queries.
+
+    T and U: nothing, the weaker tool, both. A: from nothing only. B: the sibling is there, the unseen tool arrives.
+    """
+    pair, found = sets.pair, []
+    for query in queries:
+        zero, both = sets.of(), sets.of(*pair.tools)
+        if pair.group == "B":
+            states = [(sets.of(*trained_tools(pair)), both)]
+        else:
+            one = sets.of(_sibling(pair, query))
+            states = list(combinations((zero, one, both), 2))
+        for before, after in [(zero, sets.with_decoy()), *states]:
+            probe = _probe(scenario, pair, query, before, after)
+            if probe and not (pair.group == "A" and probe.transition == "weak_to_strong"):
+                found.append(probe)
+    return found
+
+
+def _samples(sets: _Sets, queries: Iterable[GradedQuery]) -> list[Sample]:
+    """Training samples of a pair: T in all its sets, A in the zero set, B in zero and with the sibling."""
+    pair, found = sets.pair, []
+    for query in queries:
+        states: list[tuple[Tool, ...]]
+        if pair.group == "T":
+            states = [(), (_sibling(pair, query),), pair.tools]
+        elif pair.group == "B":
+            states = [(), trained_tools(pair)]
+        else:
+            states = [()]
+        for tools in states:
+            found.append(
+                Sample(
+                    pair=pair.id,
+                    query_id=query.id,
+                    query=query.query,
+                    now=query.now,
+                    tool_set=sets.of(*tools),
+                    ranking=target_ranking(query, tuple(t.name for t in tools)),
+                    tool_call=target_call(query, tools),
+                    single_state=tools == states[-1],
+                )
+            )
+    return found
+
+
+def _slots(sets: Iterable[ToolSet], seed: int) -> dict[str, int]:
+    """A running number for each set among those with as many pair tools, in an order drawn from the seed."""
+    kinds: dict[int, dict[str, float]] = {}
+    for tool_set in sets:
+        draw = seeded("slot", seed, tool_set.id).random()
+        kinds.setdefault(len(tool_set.pair_tools), {})[tool_set.id] = draw
+    return {
+        set_id: slot
+        for draws in kinds.values()
+        for slot, set_id in enumerate(sorted(draws, key=draws.__getitem__))
+    }
+
+
+def _with_slot(tool_set: ToolSet, slots: dict[str, int]) -> ToolSet:
+    return tool_set.model_copy(update={"slot": slots[tool_set.id]})
+
+
+def build_scenarios(
+    pairs: Sequence[ToolPair], pool: Sequence[Tool], config: ScenarioConfig, seed: int
+) -> Scenarios:
+    """Build training samples and probes, and check them for leaks.
+
+    Deterministic in its arguments; the order of ``pairs`` and ``pool`` does not matter. Raises
+    :class:`ScenarioError`.
+    """
+    pairs = sorted(pairs, key=lambda p: p.id)
+    pool = sorted(pool, key=lambda t: t.id)
+    tools = {t.id: t for p in pairs for t in p.tools} | {t.id: t for t in pool}
+    texts = {t.id: tool_text(t) for t in tools.values()}
+    alike = similarity(
+        texts | {q.id: q.query for p in pairs for q in p.queries}, config.embedding, fit_on=list(texts)
+    )
+    pairs = assign_groups(pairs, config.groups, seed, alike)
+    check_groups(pairs, alike)
+    sides, dropped = _sides(pairs, pool, config, seed, alike)
+    built = Scenarios(pairs=pairs, tools=tools, screened=dropped)
+    for pair in pairs:
+        _build_pair(built, pair, sides, config, seed, alike)
+    train_slots = _slots((s.tool_set for s in built.train), seed)
+    built.train = [
+        s.model_copy(update={"tool_set": _with_slot(s.tool_set, train_slots)}) for s in built.train
+    ]
+    for scenario in SCENARIOS:
+        found = [p for p in built.probes if p.scenario == scenario]
+        slots = _slots((s for p in found for s in (p.before, p.after)), seed)
+        built.probes = [p for p in built.probes if p.scenario != scenario] + [
+            p.model_copy(update={"before": _with_slot(p.before, slots), "after": _with_slot(p.after, slots)})
+            for p in found
+        ]
+    check_leaks(built.pairs, built.tools, built.train, built.probes, alike, config.k)
+    built.summary = _summary(built, alike, config, seed)
+    return built
+
+
+def _build_pair(
+    built: Scenarios, pair: ToolPair, sides: _Sides, config: ScenarioConfig, seed: int, alike: Similarity
+) -> None:
+    def usable(tools: list[Tool]) -> list[Tool]:
+        kept, screened = screen(pair, tools, alike)
+        built.screened += screened
+        return kept
+
+    def sets(sources: list[list[Tool]], avoid: frozenset[str] = frozenset()) -> _Sets:
+        chosen = choose(pair, sources, config.k + 1, avoid)
+        return _Sets(pair, chosen[:-1], chosen[-1])
+
+    seen = [usable(sides.seen_pairs), usable(sides.seen_pool)]
+    unseen = [usable(sides.unseen_pairs), usable(sides.unseen_pool)]
+    if pair.group != "U":
+        train_sets = sets(seen)
+        trained = held_out(pair, config.held_out, seed) if pair.group == "T" else set()
+        queries = [q for q in pair.queries if q.id not in trained]
+        built.train += _samples(train_sets, queries)
+    if pair.group == "T":
+        # New distractors: none of those that the pair was trained with.
+        used = frozenset(t.id for t in train_sets.distractors)
+        fresh = sets(seen, avoid=used)
+        kept = [q for q in pair.queries if q.id in trained]
+        built.probes += _probes("seen_query_seen_tool", fresh, queries)
+        built.probes += _probes("unseen_query_seen_tool", fresh, kept)
+        return
+    # Seen and unseen distractors in turn, so that being new does not mark the tool that arrives;
+    # the decoy of the zero transition is an unseen one.
+    mixed = choose(pair, [unseen[0], seen[0], unseen[1], seen[1]], config.k)
+    decoy = choose(pair, unseen[::-1], 1, avoid=frozenset(t.id for t in mixed))[0]
+    scenario: Scenario = "unseen_query_unseen_tool" if pair.group == "U" else "seen_query_unseen_tool"
+    built.probes += _probes(scenario, _Sets(pair, mixed, decoy), pair.queries)
+
+
+def _summary(built: Scenarios, alike: Similarity, config: ScenarioConfig, seed: int) -> dict[str, Any]:
+    groups = Counter(str(p.group) for p in built.pairs)
+    rows = []
+    for name, records in [("train", built.train)] + [
+        (s, [p for p in built.probes if p.scenario == s]) for s in SCENARIOS
+    ]:
+        transitions = Counter(r.transition for r in records if isinstance(r, Probe))
+        queries = {r.query.id if isinstance(r, Probe) else r.query_id for r in records}
+        rows.append(
+            {
+                "file": name,
+                "pairs": len({r.pair for r in records}),
+                "queries": len(queries),
+                "records": len(records),
+                **{t: transitions[t] for t in ("zero", "zero_to_one", "weak_to_strong")},
+            }
+        )
+    return {
+        "embedding": alike.method,
+        "near_duplicate": alike.near_duplicate,
+        "related": alike.related,
+        "seed": seed,
+        "k": config.k,
+        "groups": {g: groups.get(g, 0) for g in ("T", "A", "B", "U")},
+        "tools": len(built.tools),
+        "screened": dict(Counter(s.reason.split(" of ")[0] for s in built.screened)),
+        "rows": rows,
+    }
+
+
+def write_scenarios(built: Scenarios, folder: Path) -> None:
+    """Write the files of a build: see ``docs/formats.md``."""
+    write_jsonl(folder / "pairs.jsonl", built.pairs)
+    write_jsonl(folder / "tools.jsonl", built.tools.values())
+    write_jsonl(folder / "train.jsonl", built.train)
+    for scenario in SCENARIOS:
+        write_jsonl(folder / f"{scenario}.jsonl", [p for p in built.probes if p.scenario == scenario])
+    write_jsonl(folder / "screened.jsonl", built.screened)
+    import json
+
+    write_text(folder / "summary.json", json.dumps(built.summary, indent=2) + "\n")
+
+
+__all__ = ["ScenarioError", "Scenarios", "build_scenarios", "held_out", "split_pool", "write_scenarios"]

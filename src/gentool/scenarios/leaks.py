@@ -1,0 +1,74 @@
+"""The build checks itself: nothing that must stay unseen is in training."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from gentool.records import Probe, Sample, Tool, ToolPair, ToolSet
+from gentool.scenarios.groups import near_duplicates, unseen_tools
+from gentool.scenarios.neighbours import ScenarioError, Similarity
+
+
+def _plain(query: str) -> str:
+    return re.sub(r"\W+", " ", query).strip().lower()
+
+
+def _check_set(tool_set: ToolSet, pair: ToolPair, tools: Mapping[str, Tool], k: int) -> None:
+    names = [tools[i].name for i in tool_set.tools]
+    if len(names) != k or len(set(names)) != k:
+        raise ScenarioError(f"tool set {tool_set.id}: expected {k} tools of different names; found {names}")
+    own = {t.id for t in pair.tools}
+    if not set(tool_set.pair_tools) <= own or own & set(tool_set.distractors):
+        raise ScenarioError(f"tool set {tool_set.id}: a tool of pair {pair.id} stands among its distractors")
+
+
+def check_leaks(
+    pairs: Sequence[ToolPair],
+    tools: Mapping[str, Tool],
+    train: Sequence[Sample],
+    probes: Sequence[Probe],
+    alike: Similarity,
+    k: int,
+) -> None:
+    """Raise :class:`ScenarioError` on the first leak found.
+
+    No unseen tool and no near-duplicate of one is in a training set (B's sibling beside its own unseen tool
+    excepted); no query that a scenario calls unseen is trained on; every set has ``k`` tools, the pair's
+    never among the distractors; no set of a seen-tool probe has the distractors that its pair was trained with.
+    """
+    by_id = {p.id: p for p in pairs}
+    for record in (*train, *probes):
+        sets = (record.tool_set,) if isinstance(record, Sample) else (record.before, record.after)
+        for tool_set in sets:
+            _check_set(tool_set, by_id[record.pair], tools, k)
+    shown = sorted({i for s in train for i in s.tool_set.tools})
+    owner = {t.id: p for p in pairs for t in p.tools}
+    unseen = [t for p in pairs for t in unseen_tools(p)]
+    unseen_ids = {t.id for t in unseen}
+    for tool_id in shown:
+        if tool_id in unseen_ids:
+            raise ScenarioError(f"leak: the unseen tool {tool_id} is in a training set")
+    for a, b, value in near_duplicates([tools[i] for i in shown], unseen, alike):
+        if owner.get(a.id) is not owner[b.id]:
+            raise ScenarioError(
+                f"leak: {a.id} is in a training set and is a near-duplicate ({value:.2f}) of the unseen {b.id}"
+            )
+    trained = {_plain(s.query): s.query_id for s in train}
+    for probe in probes:
+        if probe.scenario.startswith("unseen_query") and _plain(probe.query.query) in trained:
+            raise ScenarioError(
+                f"leak: the unseen query {probe.query.id} ({probe.query.query[:60]!r}) is trained on as "
+                f"{trained[_plain(probe.query.query)]}. Fix: remove one of the two."
+            )
+    distractors: dict[str, set[str]] = {}
+    for sample in train:
+        distractors.setdefault(sample.pair, set()).update(sample.tool_set.distractors)
+    for probe in probes:
+        if probe.scenario.endswith("_seen_tool") and not probe.scenario.endswith("unseen_tool"):
+            for tool_set in (probe.before, probe.after):
+                again = distractors.get(probe.pair, set()) & set(tool_set.distractors)
+                if again:
+                    raise ScenarioError(
+                        f"tool set {tool_set.id}: {sorted(again)} stood beside its pair in training"
+                    )

@@ -1,0 +1,100 @@
+"""A stage plan as a torch dataset: one entry is one micro-batch, rendered when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from gentool.prompting.order import shown_order
+from gentool.prompting.renderer import Rendered, Renderer
+from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
+from gentool.training.plan import Item, StagePlan, micro_batches
+
+
+class TrainingError(ValueError):
+    """Training that cannot start or go on; says what is in the way and the fix."""
+
+
+class SampleRenderer:
+    """Renders samples for training; knows the tools and the seed of the orders."""
+
+    def __init__(
+        self, samples: Sequence[Sample], tools: Mapping[str, Tool], renderer: Renderer, seed: int, limit: int
+    ) -> None:
+        self.samples = samples
+        self.tools = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
+        self.renderer = renderer
+        self.seed = seed
+        self.limit = limit
+        self._lengths: dict[tuple[int, Task], int] = {}
+
+    def shown(self, sample: Sample, epoch: int) -> list[Tool]:
+        """The sample's tools in the order of an epoch."""
+        return [self.tools[i] for i in shown_order(sample.tool_set, self.seed, epoch)]
+
+    def render(self, item: Item) -> Rendered:
+        """Token ids and target of an item. Raises :class:`TrainingError` if it is longer than the limit."""
+        sample = self.samples[item.sample]
+        rendered = self.renderer.training(
+            sample.query,
+            sample.now,
+            self.shown(sample, item.epoch),
+            item.task,
+            sample.ranking,
+            sample.tool_call,
+        )
+        if len(rendered.ids) > self.limit:
+            raise TrainingError(
+                f"sample {sample.id} ({sample.query[:60]!r}, {item.task}) has {len(rendered.ids)} tokens; "
+                f"train.max_length is {self.limit}. Nothing is cut silently. Fix: raise train.max_length, lower "
+                "scenarios.k, or shorten the tools' descriptions."
+            )
+        return rendered
+
+    def length(self, sample: int, task: Task) -> int:
+        """Tokens of a sample for a task, in the order of epoch 0."""
+        key = (sample, task)
+        if key not in self._lengths:
+            self._lengths[key] = len(self.render(Item(sample, task, 0)).ids)
+        return self._lengths[key]
+
+
+class MicroBatches(Dataset[list[Rendered]]):
+    """Entry ``i`` is micro-batch ``i % per_step`` of step ``i // per_step``.
+
+    An empty micro-batch is filled with an item without labels: it adds nothing to the loss.
+    """
+
+    def __init__(self, plan: StagePlan, source: SampleRenderer, per_step: int) -> None:
+        self.plan = plan
+        self.source = source
+        self.per_step = per_step
+
+    def __len__(self) -> int:
+        return self.plan.steps * self.per_step
+
+    def __getitem__(self, index: int) -> list[Rendered]:
+        step = self.plan.step(index // self.per_step)
+        items = micro_batches(step, self.per_step, self.source.length)[index % self.per_step]
+        if not items:
+            ids = self.source.render(step[0]).ids
+            return [Rendered(ids, len(ids))]
+        return [self.source.render(item) for item in items]
+
+
+def collate(batches: list[list[Rendered]], pad_id: int) -> dict[str, Any]:
+    """Pad to the right: ``input_ids``, ``attention_mask`` and ``labels``, each (samples, longest)."""
+    rows = [row for batch in batches for row in batch]
+    width = max(len(row.ids) for row in rows)
+
+    def padded(values: list[list[int]], filler: int) -> torch.Tensor:
+        return torch.tensor([v + [filler] * (width - len(v)) for v in values])
+
+    return {
+        "input_ids": padded([r.ids for r in rows], pad_id),
+        "attention_mask": padded([[1] * len(r.ids) for r in rows], 0),
+        "labels": padded([r.labels for r in rows], -100),
+    }

@@ -1,0 +1,118 @@
+"""What is trained on, in which order: decided before training starts, from the seed alone.
+
+A plan is a list of optimizer steps; a step is a list of micro-batches; a micro-batch is a list of items.
+So resuming, several processes and equal budgets for the arms need no further state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gentool.config import Arm, Schedule, StageName, TrainConfig
+from gentool.prompting.order import seeded
+from gentool.records import Sample, Task
+
+
+@dataclass(frozen=True)
+class Item:
+    """One sample for one task, with the tools in the order of ``epoch``."""
+
+    sample: int
+    task: Task
+    epoch: int
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage: its items in order, cut into ``steps`` parts of equal size (give or take one)."""
+
+    name: StageName
+    learning_rate: float
+    items: tuple[Item, ...]
+    steps: int
+    tokens: int
+
+    def step(self, number: int) -> list[Item]:
+        """The items of one optimizer step."""
+        n = len(self.items)
+        return list(self.items[number * n // self.steps : (number + 1) * n // self.steps])
+
+
+def stages_of(arm: Arm, schedule: Schedule) -> list[tuple[StageName, dict[Task, float]]]:
+    """The stages of an arm, each with its tasks and the share of the samples that each task gets."""
+    if arm != "gentool":
+        return [("select", {"select": 1.0})]
+    if schedule == "one_output":
+        return [("joint", {"joint": 1.0})]
+    if schedule == "mixed":
+        return [("mixed", {"rank": 1.0, "select": 1.0})]
+    return [("rank", {"rank": 1.0}), ("select", {"select": 1.0, "rank": -1.0})]
+
+
+def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:
+    """Which samples an arm trains on: ``sft`` each query in one state of its catalogue, the others all."""
+    return [i for i, s in enumerate(samples) if arm != "sft" or s.single_state]
+
+
+def _epoch_items(
+    samples: Sequence[int], tasks: dict[Task, float], replay: float, epoch: int, seed: int, key: str
+) -> list[Item]:
+    items: list[Item] = []
+    for task, share in tasks.items():
+        rng = seeded("epoch", seed, key, task, epoch)
+        share = replay if share < 0 else share
+        chosen = list(samples) if share >= 1 else rng.sample(list(samples), round(share * len(samples)))
+        items += [Item(i, task, epoch) for i in chosen]
+    seeded("shuffle", seed, key, epoch).shuffle(items)
+    return items
+
+
+def plan_arm(
+    samples: Sequence[Sample],
+    arm: Arm,
+    config: TrainConfig,
+    seed: int,
+    length: Callable[[int, Task], int],
+    budget: tuple[int, int] | None = None,
+) -> list[StagePlan]:
+    """The stages of an arm. ``length(sample, task)``: the tokens of a rendered sample.
+
+    ``budget`` = (tokens, steps): an arm of one stage repeats or cuts its data to that many tokens, spread
+    over that many steps; without it, the stage's epochs count.
+    """
+    own = arm_samples(samples, arm)
+    plans = []
+    stages = stages_of(arm, config.schedule)
+    for name, tasks in stages:
+        epochs, rate = config.stage(arm, name)
+        items: list[Item] = []
+        tokens, epoch = 0, 0
+        limit = budget[0] if budget else math.inf
+        while tokens < limit and (budget or epoch < epochs):
+            new = _epoch_items(own, tasks, config.replay, epoch, seed, name)
+            if not budget and epochs - epoch < 1:
+                new = new[: round((epochs - epoch) * len(new))]
+            for item in new:
+                if tokens >= limit:
+                    break
+                items.append(item)
+                tokens += length(item.sample, item.task)
+            epoch += 1
+        steps = budget[1] if budget else max(1, round(len(items) / config.batch_size))
+        plans.append(StagePlan(name, rate, tuple(items), min(steps, len(items)), tokens))
+    return plans
+
+
+def micro_batches(items: Sequence[Item], number: int, length: Callable[[int, Task], int]) -> list[list[Item]]:
+    """Split a step into ``number`` micro-batches of items of like length (to pad little); some may be empty."""
+    ordered = sorted(items, key=lambda i: length(i.sample, i.task))
+    n = len(ordered)
+    return [ordered[j * n // number : (j + 1) * n // number] for j in range(number)]
+
+
+def micro_batches_per_step(plan: StagePlan, micro_batch_size: int, processes: int) -> int:
+    """How many micro-batches each process sees in a step."""
+    largest = max(len(plan.step(i)) for i in range(plan.steps))
+    return math.ceil(largest / (micro_batch_size * processes))

@@ -1,0 +1,207 @@
+"""Train one stage with transformers' Trainer: parent checkpoint in, checkpoint and manifest out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from gentool.config import TrainConfig
+from gentool.models import device, load_model, weights_hash
+from gentool.progress import Progress
+from gentool.records import content_hash, write_text
+from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
+from gentool.training.plan import StagePlan, micro_batches_per_step
+
+MANIFEST = "stage.json"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was asked to stop, saved a checkpoint and stopped."""
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """All that a stage's result depends on."""
+
+    model: str
+    arm: str
+    plan: StagePlan
+    config: TrainConfig
+    dtype: str
+    seed: int
+    parent: str
+    folder: Path
+    data_hash: str
+
+    def identity(self, renderer_hash: str) -> dict[str, Any]:
+        """What is written to the manifest, and must be unchanged for a checkpoint to be resumed."""
+        return {
+            "model": self.model,
+            "arm": self.arm,
+            "stage": self.plan.name,
+            "seed": self.seed,
+            "learning_rate": self.plan.learning_rate,
+            "steps": self.plan.steps,
+            "samples": len(self.plan.items),
+            "tokens": self.plan.tokens,
+            "data_hash": self.data_hash,
+            "plan_hash": content_hash([asdict(i) for i in self.plan.items]),
+            "template_hash": renderer_hash,
+            "parent": self.parent,
+            "parent_hash": weights_hash(self.parent),
+            "dtype": self.dtype,
+            "config": self.config.model_dump(mode="json"),
+        }
+
+
+class _Watch(TrainerCallback):  # type: ignore[misc]
+    """Shows progress, and turns a request to stop into a checkpoint and a stop."""
+
+    def __init__(self, progress: Progress, label: str, steps: int) -> None:
+        self.progress = progress
+        self.task = progress.start(label, steps)
+        self.losses: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.progress.update(self.task, state.global_step)
+        if self.progress.stopping and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True
+
+
+def _prepare(spec: StageSpec) -> Any:
+    """The parent's model, ready to train: all weights, or an adapter on frozen ones."""
+    model = load_model(spec.parent, spec.dtype, trainable=True)
+    if spec.config.method == "full":
+        return model
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if isinstance(model, PeftModel):
+        return model
+    options = spec.config.lora
+    return get_peft_model(
+        model,
+        LoraConfig(
+            r=options.rank,
+            lora_alpha=options.alpha,
+            target_modules=options.target_modules,
+            lora_dropout=0.0,
+            task_type="CAUSAL_LM",
+        ),
+    )
+
+
+def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
+    config, on = spec.config, device().type
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,  # one entry of the dataset is a micro-batch
+        gradient_accumulation_steps=per_step,
+        max_steps=spec.plan.steps,
+        learning_rate=spec.plan.learning_rate,
+        lr_scheduler_type=config.scheduler,
+        warmup_steps=round(config.warmup * spec.plan.steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        gradient_checkpointing=config.gradient_checkpointing,
+        bf16=on == "cuda",
+        use_cpu=on == "cpu",
+        seed=spec.seed,
+        train_sampling_strategy="sequential",
+        logging_steps=min(config.log_steps, spec.plan.steps),
+        save_steps=config.save_steps,
+        save_total_limit=1,
+        remove_unused_columns=False,
+        dataloader_pin_memory=on == "cuda",
+        report_to=[],
+        disable_tqdm=True,
+    )
+
+
+def _checkpoint(folder: Path, identity: dict[str, Any]) -> str | None:
+    """The newest whole checkpoint of this very stage; those of another configuration are cleared away."""
+    mark = folder / "identity.json"
+    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != identity:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_text(mark, json.dumps(identity))
+        return None
+    # Trainer writes trainer_state.json last: a checkpoint without it was cut short.
+    whole = [c for c in folder.glob("checkpoint-*") if (c / "trainer_state.json").is_file()]
+    for part in set(folder.glob("checkpoint-*")) - set(whole):
+        shutil.rmtree(part)
+    return str(max(whole, key=lambda c: int(c.name.split("-")[1]))) if whole else None
+
+
+def finished(folder: Path, identity: dict[str, Any]) -> bool:
+    """Whether ``folder`` holds the finished stage that ``identity`` describes."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return False
+    return bool(json.loads(manifest.read_text(encoding="utf-8"))["identity"] == identity)
+
+
+def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> None:
+    """Train a stage, unless its folder already holds its result; resume it where a checkpoint is left.
+
+    Writes weights, tokenizer, ``log.jsonl`` and ``stage.json`` (identity, metrics) to ``spec.folder``.
+    Raises :class:`Interrupted` when asked to stop, after saving.
+    """
+    renderer = source.renderer
+    identity = spec.identity(renderer.template_hash)
+    label = f"{spec.model} seed {spec.seed}: {spec.plan.name}"
+    if finished(spec.folder, identity):
+        progress.say(f"{label}: done before")
+        return
+    model = _prepare(spec)
+    work = spec.folder / "checkpoints"
+    checkpoint = _checkpoint(work, identity)
+    arguments = _arguments(spec, work, 1)
+    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size, arguments.world_size)
+    arguments.gradient_accumulation_steps = per_step
+    watch = _Watch(progress, label, spec.plan.steps)
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=MicroBatches(spec.plan, source, per_step * arguments.world_size),
+        data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id),
+        callbacks=[watch],
+    )
+    trainer.remove_callback(_printer())
+    started = time.time()
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if trainer.state.global_step < spec.plan.steps:
+        raise Interrupted
+    if not trainer.is_world_process_zero():
+        return
+    trainer.save_model(str(spec.folder))
+    renderer.tokenizer.save_pretrained(str(spec.folder))
+    log = [entry for entry in trainer.state.log_history if "loss" in entry]
+    if any(entry["loss"] != entry["loss"] for entry in log):
+        raise TrainingError(
+            f"{label}: the loss is not a number. Fix: lower train.learning_rate, or set model.dtype: float32."
+        )
+    write_text(spec.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in log))
+    metrics = {
+        "first_loss": log[0]["loss"] if log else None,
+        "last_loss": log[-1]["loss"] if log else None,
+        "seconds": round(time.time() - started, 1),
+        "resumed_from": checkpoint and Path(checkpoint).name,
+    }
+    write_text(
+        spec.folder / MANIFEST,
+        json.dumps({"identity": identity, "metrics": metrics}, indent=2) + "\n",
+    )
+    shutil.rmtree(work)
+
+
+def _printer() -> Any:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
