@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -128,6 +129,7 @@ class TrainConfig(Options):
     scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    bf16: bool | None = Field(None, description="mixed precision; by default on CUDA only")
     gradient_checkpointing: bool = False
     save_steps: Positive = 100
     log_steps: Positive = 5
@@ -181,7 +183,7 @@ def _known_keys(path: tuple[str | int, ...]) -> list[str]:
         found = fields.model_fields.get(str(part)) if hasattr(fields, "model_fields") else None
         if found is None:
             return []
-        options = [a for a in (found.annotation, *getattr(found.annotation, "__args__", ()))]
+        options = (found.annotation, *getattr(found.annotation, "__args__", ()))
         fields = next((a for a in options if isinstance(a, type) and issubclass(a, BaseModel)), None)
     return list(fields.model_fields) if fields else []
 
@@ -214,10 +216,8 @@ def _override(tree: dict[str, Any], setting: str) -> None:
     except yaml.YAMLError:
         value = text
     if isinstance(value, str):  # YAML 1.1 reads 1e-5, without a dot, as text
-        try:
+        with contextlib.suppress(ValueError):
             value = float(value)
-        except ValueError:
-            pass
     tree[last] = value
 
 

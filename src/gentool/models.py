@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoConfig,
@@ -21,6 +22,8 @@ from transformers import (
 )
 
 from gentool.config import ModelConfig, RandomInit
+
+transformers.utils.logging.disable_progress_bar()  # our own bars are enough
 
 PLAIN_TEMPLATE = Path(__file__).parent / "prompting" / "plain.jinja"
 """Chat template of models made from nothing; tool calls in Hermes style."""

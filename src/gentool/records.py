@@ -185,7 +185,7 @@ def _arguments_object(value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -547,7 +547,7 @@ def read_jsonl_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 f"{path}:{number}: expected UTF-8; found byte {line[error.start]:#04x} at column "
                 f"{error.start + 1}. Fix: save the file as UTF-8."
             ) from None
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise RecordError(
                 f"{path}:{number}: expected one JSON object a line; found {line[:60]!r} ({error}). "
                 "Fix: correct the line; JSONL has no line breaks inside an object."

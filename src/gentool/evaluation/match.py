@@ -21,11 +21,8 @@ def same_value(found: Any, expected: Any) -> bool:
         return len(found) == len(expected) and all(map(same_value, found, expected))
     if isinstance(found, dict) and isinstance(expected, dict):
         return found.keys() == expected.keys() and all(same_value(found[k], expected[k]) for k in found)
-    return (
-        type(found) is type(expected)
-        and found == expected
-        or (isinstance(found, int | float) and isinstance(expected, int | float) and found == expected)
-    )
+    numbers = isinstance(found, int | float) and isinstance(expected, int | float)
+    return bool((numbers or type(found) is type(expected)) and found == expected)
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,9 @@ def match_call(call: ToolCall, query: GradedQuery, tool: Tool) -> CallMatch:
     """
     reference = query.call_of(tool.name).arguments
     alternatives = query.alternatives.get(tool.name, {})
-    missing, extra, wrong = [], [], []
+    missing: list[str] = []
+    extra: list[str] = []
+    wrong: list[str] = []
     counted = 0
     for name in sorted({*reference, *call.arguments}):
         acceptable = _acceptable(name, reference, alternatives, tool)

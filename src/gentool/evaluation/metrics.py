@@ -33,7 +33,7 @@ def gains(query: GradedQuery, names: Sequence[str]) -> dict[str, float]:
     """Gain of each tool of a set: best 3, useful 2, ``generate_response`` 1, others 0."""
     ranking = target_ranking(query, tuple(names))
     best = {ranking[0]: 3.0} if len(ranking) > 1 else {}
-    return {name: 2.0 for name in ranking[:-1]} | best | {GENERATE_RESPONSE: 1.0}
+    return dict.fromkeys(ranking[:-1], 2.0) | best | {GENERATE_RESPONSE: 1.0}
 
 
 def ndcg(ranking: Sequence[str], gain: Mapping[str, float]) -> float:

@@ -14,7 +14,6 @@ from gentool.prompting.renderer import Renderer
 from gentool.records import (
     GENERATE_RESPONSE_TOOL,
     Prediction,
-    RecordError,
     Tool,
     parse_record,
     read_jsonl_lines,
@@ -119,6 +118,3 @@ def predict(
                 if progress.stopping and count < len(left):
                     raise Stopped
     return [done[r.key] for r in requests]
-
-
-__all__ = ["EVALUATION_EPOCH", "RecordError", "Stopped", "predict", "read_predictions", "shown_tools"]

@@ -28,7 +28,7 @@ class TransformersBackend:
             pad_token_id=self.renderer.tokenizer.pad_token_id,
         )
 
-    @torch.inference_mode()
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
     def complete(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int
     ) -> Iterator[list[tuple[int, Completion]]]:

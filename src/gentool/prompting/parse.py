@@ -35,7 +35,7 @@ def _decode(text: str) -> tuple[Any, str]:
     """The JSON value at the start of ``text`` and what follows it."""
     try:
         value, end = _decoder.raw_decode(text.lstrip())
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"not valid JSON: {error}") from None
     return value, text.lstrip()[end:]
 
@@ -126,6 +126,8 @@ def _select(text: str, names: Collection[str], finished: bool) -> Parsed:
     if not calls:
         if not text.strip():
             raise Malformed("empty output")
+        if not finished:
+            raise Malformed("no call, and no end of the answer within the limit of tokens")
         return Parsed("answer")
     if len(calls) > 1:
         raise Malformed(f"{len(calls)} calls where one is asked for")

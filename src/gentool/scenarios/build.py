@@ -293,7 +293,8 @@ def _build_pair(
     # Seen and unseen distractors in turn, so that being new does not mark the tool that arrives;
     # the decoy of the zero transition is an unseen one.
     mixed = choose(pair, [unseen[0], seen[0], unseen[1], seen[1]], config.k)
-    decoy = choose(pair, unseen[::-1], 1, avoid=frozenset(t.id for t in mixed))[0]
+    taken = {t.name for t in mixed}
+    decoy = choose(pair, [[t for t in s if t.name not in taken] for s in unseen[::-1]], 1)[0]
     scenario: Scenario = "unseen_query_unseen_tool" if pair.group == "U" else "seen_query_unseen_tool"
     built.probes += _probes(scenario, _Sets(pair, mixed, decoy), pair.queries)
 

@@ -38,10 +38,8 @@ def check_leaks(
     never among the distractors; no set of a seen-tool probe has the distractors that its pair was trained with.
     """
     by_id = {p.id: p for p in pairs}
-    for record in (*train, *probes):
-        sets = (record.tool_set,) if isinstance(record, Sample) else (record.before, record.after)
-        for tool_set in sets:
-            _check_set(tool_set, by_id[record.pair], tools, k)
+    for tool_set in [s.tool_set for s in train] + [s for p in probes for s in (p.before, p.after)]:
+        _check_set(tool_set, by_id[tool_set.pair], tools, k)
     shown = sorted({i for s in train for i in s.tool_set.tools})
     owner = {t.id: p for p in pairs for t in p.tools}
     unseen = [t for p in pairs for t in unseen_tools(p)]

@@ -17,8 +17,9 @@ def build_table(summary: Mapping[str, Any]) -> Table:
         caption=f"{summary['tools']} tools; pairs by group: {groups}; neighbours by {summary['embedding']}; "
         f"kept out by the screen: {screened} (screened.jsonl)",
     )
-    for column in ("file", "pairs", "queries", "records", "zero", "zero-to-one", "weak-to-strong"):
-        table.add_column(column, justify="left" if column == "file" else "right")
+    table.add_column("file", no_wrap=True)
+    for column in ("pairs", "queries", "records", "zero", "zero to one", "weak to strong"):
+        table.add_column(column, justify="right")
     for row in summary["rows"]:
         counts = [
             row[key] for key in ("pairs", "queries", "records", "zero", "zero_to_one", "weak_to_strong")

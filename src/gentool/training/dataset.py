@@ -62,7 +62,7 @@ class SampleRenderer:
         return self._lengths[key]
 
 
-class MicroBatches(Dataset[list[Rendered]]):
+class MicroBatches(Dataset[list[Rendered]]):  # type: ignore[misc]
     """Entry ``i`` is micro-batch ``i % per_step`` of step ``i // per_step``.
 
     An empty micro-batch is filled with an item without labels: it adds nothing to the loss.
@@ -85,16 +85,24 @@ class MicroBatches(Dataset[list[Rendered]]):
         return [self.source.render(item) for item in items]
 
 
-def collate(batches: list[list[Rendered]], pad_id: int) -> dict[str, Any]:
-    """Pad to the right: ``input_ids``, ``attention_mask`` and ``labels``, each (samples, longest)."""
+def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> dict[str, Any]:
+    """Pad to the left: ``input_ids``, ``attention_mask`` and ``position_ids``, each (samples, longest sample).
+
+    Targets end together, so logits are needed for the last columns only: ``logits_to_keep`` says how many, and
+    ``labels`` is (samples, logits_to_keep). That saves most of the cost of the output layer, exactly.
+    ``whole=True``, for models that cannot: all columns.
+    """
     rows = [row for batch in batches for row in batch]
     width = max(len(row.ids) for row in rows)
+    kept = width if whole else max(len(row.ids) - row.start for row in rows) + 1
 
     def padded(values: list[list[int]], filler: int) -> torch.Tensor:
-        return torch.tensor([v + [filler] * (width - len(v)) for v in values])
+        return torch.tensor([[filler] * (width - len(v)) + v for v in values])
 
-    return {
+    batch: dict[str, Any] = {
         "input_ids": padded([r.ids for r in rows], pad_id),
         "attention_mask": padded([[1] * len(r.ids) for r in rows], 0),
-        "labels": padded([r.labels for r in rows], -100),
+        "position_ids": padded([list(range(len(r.ids))) for r in rows], 0),
+        "labels": padded([r.labels for r in rows], -100)[:, -kept:],
     }
+    return batch if whole else {**batch, "logits_to_keep": kept}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 import time
@@ -10,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from gentool.config import TrainConfig
 from gentool.models import device, load_model, weights_hash
 from gentool.progress import Progress
+from gentool.prompting.renderer import Renderer
 from gentool.records import content_hash, write_text
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import StagePlan, micro_batches_per_step
@@ -40,7 +42,7 @@ class StageSpec:
     folder: Path
     data_hash: str
 
-    def identity(self, renderer_hash: str) -> dict[str, Any]:
+    def identity(self, renderer: Renderer) -> dict[str, Any]:
         """What is written to the manifest, and must be unchanged for a checkpoint to be resumed."""
         return {
             "model": self.model,
@@ -53,7 +55,8 @@ class StageSpec:
             "tokens": self.plan.tokens,
             "data_hash": self.data_hash,
             "plan_hash": content_hash([asdict(i) for i in self.plan.items]),
-            "template_hash": renderer_hash,
+            "template_hash": renderer.template_hash,
+            "tool_format": renderer.tool_format,
             "parent": self.parent,
             "parent_hash": weights_hash(self.parent),
             "dtype": self.dtype,
@@ -98,6 +101,12 @@ def _prepare(spec: StageSpec) -> Any:
     )
 
 
+def keeps_logits(model: Any) -> bool:
+    """Whether the model can compute the logits of the last positions alone."""
+    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(plain.forward).parameters
+
+
 def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
     config, on = spec.config, device().type
     return TrainingArguments(
@@ -110,8 +119,8 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
         warmup_steps=round(config.warmup * spec.plan.steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
-        gradient_checkpointing=config.gradient_checkpointing,
-        bf16=on == "cuda",
+        activation_checkpointing=config.gradient_checkpointing,
+        bf16=on == "cuda" if config.bf16 is None else config.bf16,
         use_cpu=on == "cpu",
         seed=spec.seed,
         train_sampling_strategy="sequential",
@@ -154,11 +163,12 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     Raises :class:`Interrupted` when asked to stop, after saving.
     """
     renderer = source.renderer
-    identity = spec.identity(renderer.template_hash)
+    identity = spec.identity(renderer)
     label = f"{spec.model} seed {spec.seed}: {spec.plan.name}"
     if finished(spec.folder, identity):
         progress.say(f"{label}: done before")
         return
+    set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
     work = spec.folder / "checkpoints"
     checkpoint = _checkpoint(work, identity)
@@ -170,7 +180,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         model=model,
         args=arguments,
         train_dataset=MicroBatches(spec.plan, source, per_step * arguments.world_size),
-        data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id),
+        data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id, whole=not keeps_logits(model)),
         callbacks=[watch],
     )
     trainer.remove_callback(_printer())

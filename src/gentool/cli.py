@@ -1,0 +1,268 @@
+"""The command line: parse, call, print. Torch and transformers are imported by the steps that need them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from gentool import __version__
+from gentool.config import Config, ConfigError, load_config
+from gentool.pipeline import Run, Step
+from gentool.progress import Progress
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+Recipe = Annotated[Path, typer.Argument(help="The YAML file of the run, for example recipes/demo.yaml.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change an option, e.g. --set train.learning_rate=1e-5."),
+]
+Runs = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
+_RUNS = Path("runs")
+
+
+def _fail(message: str) -> typer.Exit:
+    Console(stderr=True).print(f"[bold red]error:[/] {_escape(message)}", highlight=False, soft_wrap=True)
+    return typer.Exit(2)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> Run:
+    config: Config = load_config(recipe, settings)
+    progress = Progress()
+    run = Run(config, runs / config.name, progress)
+    again = " ".join(["gentool", *sys.argv[1:]])
+    try:
+        with progress.running():
+            run.until(until)
+    except KeyboardInterrupt:
+        Console(stderr=True).print(
+            f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False
+        )
+        raise typer.Exit(130) from None
+    return run
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Teach small language models to use tools they were not trained on.
+
+    A run is one YAML file (a recipe) and one folder, runs/NAME. Every command does what is missing before it,
+    skips what is done, and goes on where it was stopped.
+
+    [bold]Examples[/]
+
+      gentool run recipes/demo.yaml                  all of it, up to the report
+
+      gentool preview recipes/demo.yaml              what is trained, token by token
+
+      gentool import my_tools.json --out my_tools    OpenAI or MCP tools into a catalogue
+
+      gentool predict --model runs/demo/stages/gentool/seed-0/select --tools my_tools.json "What's the weather?"
+    """
+    if version:
+        print(f"gentool {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+    """Do everything: build, train, evaluate, report.
+
+    Ctrl-C stops at the next safe point; the same command goes on from there.
+
+    Examples:
+
+      gentool run recipes/demo.yaml
+
+      gentool run recipes/demo.yaml --set name=lora --set train.method=lora --set "seeds=[0,1,2]"
+    """
+    done = _run(recipe, set_, runs, "report")
+    from gentool.evaluation.table import score_tables
+
+    scores = json.loads((done.folder / "scores.json").read_text(encoding="utf-8"))
+    console = Console()
+    for table in score_tables(scores):
+        console.print(table)
+    console.print(f"Report: {(done.folder / 'report.html').resolve()}", soft_wrap=True)
+
+
+@app.command()
+def build(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+    """Make training samples and the probes of the four scenarios from tool pairs.
+
+    Examples:
+
+      gentool build recipes/demo.yaml
+
+      gentool build recipes/demo.yaml --set scenarios.k=10 --set scenarios.embedding=auto
+    """
+    folder = _run(recipe, set_, runs, "build").scenarios
+    print(f"Scenarios: {folder}")
+
+
+@app.command()
+def train(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+    """Train all arms of a recipe, stage after stage.
+
+    Example:
+
+      gentool train recipes/demo.yaml --set train.epochs=2
+    """
+    folder = _run(recipe, set_, runs, "train").folder
+    print(f"Checkpoints: {folder / 'stages'}")
+
+
+@app.command()
+def evaluate(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+    """Ask all models of a recipe, and score their answers on the four scenarios.
+
+    Example:
+
+      gentool evaluate recipes/demo.yaml --set evaluate.max_prompts=300
+    """
+    folder = _run(recipe, set_, runs, "evaluate").folder
+    print(f"Scores: {folder / 'scores.json'}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A run folder, for example runs/demo.")],
+) -> None:
+    """Write the HTML report of a run folder.
+
+    Example:
+
+      gentool report runs/demo
+    """
+    from gentool.report.write import write_report
+
+    print(f"Report: {write_report(folder).resolve()}")
+
+
+@app.command()
+def preview(
+    recipe: Recipe,
+    number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 2,
+    task: Annotated[str, typer.Option(help="rank, select, joint, or all.")] = "all",
+    set_: Settings = None,
+    runs: Runs = _RUNS,
+) -> None:
+    """Show training samples as the model sees them, the trained tokens coloured.
+
+    Example:
+
+      gentool preview recipes/demo.yaml -n 1 --task select
+    """
+    from gentool.training.preview import preview_samples
+
+    if task not in ("rank", "select", "joint", "all"):
+        raise ConfigError(f"--task: expected rank, select, joint or all; found {task!r}")
+    made = _run(recipe, set_, runs, "build")
+    console = Console()
+    for panel in preview_samples(made.config, made.base(), made.samples(), made.tools(), number, task):
+        console.print(panel)
+
+
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(help="A file of OpenAI tools or MCP `tools/list` results.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("catalogue"),
+    format_: Annotated[
+        str | None, typer.Option("--format", help="openai or mcp; recognized by itself if not given.")
+    ] = None,
+) -> None:
+    """Read a tool catalogue; say what was read, repaired and rejected, and why.
+
+    Writes tools.jsonl, rejected.jsonl, repaired.jsonl, duplicates.jsonl and names.json (new name -> original).
+
+    Examples:
+
+      gentool import tools.json
+
+      gentool import mcp_servers.jsonl.gz --out catalogue
+    """
+    from gentool.catalog.importer import import_tools, summary_table
+    from gentool.catalog.save import write_imported
+
+    imported = import_tools(path, format_)
+    write_imported(imported, out)
+    Console().print(summary_table(imported))
+    print(f"Catalogue: {out / 'tools.jsonl'}")
+
+
+@app.command()
+def predict(
+    query: Annotated[str, typer.Argument(help="What the user asks.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A stage folder, a model folder or a hub name.")
+    ],
+    tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of OpenAI or MCP tools.")],
+    now: Annotated[str | None, typer.Option(help="The user's date and time, ISO 8601.")] = None,
+    rank: Annotated[bool, typer.Option("--rank/--no-rank", help="Ask for a ranking too.")] = True,
+    max_new_tokens: Annotated[int, typer.Option(min=1)] = 256,
+) -> None:
+    """Rank tools for a query and call one; prints JSON.
+
+    Example:
+
+      gentool predict --model runs/demo/stages/gentool/seed-0/select --tools tools.json "Any trains to Lyon tonight?"
+    """
+    from gentool.inference.predict import predict_query
+
+    answer: dict[str, Any] = predict_query(model, tools, query, now, rank, max_new_tokens)
+    print(json.dumps(answer, indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point. Bad input ends with one message and exit code 2, never with a traceback."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from gentool.catalog.importer import CatalogError
+    from gentool.prompting.renderer import PromptError
+    from gentool.records import RecordError
+    from gentool.report.write import ReportError
+    from gentool.scenarios.neighbours import ScenarioError
+
+    known: tuple[type[Exception], ...] = (
+        ConfigError,
+        RecordError,
+        ScenarioError,
+        PromptError,
+        CatalogError,
+        ReportError,
+    )
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        # ModelError and TrainingError lie behind torch: known by name, so that `--help` does not import it.
+        if isinstance(error, known) or type(error).__name__ in ("ModelError", "TrainingError"):
+            sys.exit(_fail(str(error)).exit_code)
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
+            error.show()  # type: ignore[attr-defined]
+            sys.exit(2)
+        if isinstance(error, OSError):
+            name = f" ({error.filename})" if error.filename else ""
+            sys.exit(_fail(f"{error.strerror or error}{name}").exit_code)
+        raise

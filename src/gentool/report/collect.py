@@ -1,0 +1,220 @@
+"""A run folder, read: what is there, what is missing, and how each probe came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from gentool.config import Arm, Schedule
+from gentool.evaluation.metrics import Answers, confusion, probe_metrics
+from gentool.records import (
+    SCENARIOS,
+    Prediction,
+    Probe,
+    Record,
+    RecordError,
+    Tool,
+    parse_record,
+    read_jsonl,
+    read_jsonl_lines,
+)
+from gentool.training.plan import stages_of
+
+R = TypeVar("R", bound=Record)
+
+CONFUSION = ("best", "other", "fallback", "distractor", "malformed")
+"""The classes of :func:`gentool.evaluation.metrics.confusion`."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training stage of an arm and seed; ``losses`` are (step, loss)."""
+
+    arm: str
+    seed: int
+    name: str
+    manifest: Mapping[str, Any]
+    losses: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one model and seed did on one probe."""
+
+    choice: str
+    """One of :data:`CONFUSION`."""
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """All that the report is made from. ``missing`` names, in words, what the folder lacks."""
+
+    name: str
+    config: Mapping[str, Any]
+    config_text: str
+    scores: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    tools: Mapping[str, Tool]
+    probes: Sequence[Probe]
+    asked: Sequence[Probe]
+    answers: Mapping[str, Mapping[int, Answers]]
+    stages: Sequence[Stage]
+    parameters: int | None
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def models(self) -> list[str]:
+        """The models scored, in the order of ``scores.json``."""
+        return list(self.scores["models"])
+
+    def outcomes(self, model: str, seed: int, probes: Sequence[Probe]) -> list[Outcome | None]:
+        """How a model and seed did on each of ``probes``; ``None`` where it was not asked."""
+        answers = self.answers[model][seed]
+        found: list[Outcome | None] = []
+        for probe in probes:
+            metrics = probe_metrics(probe, answers, self.tools)
+            choice = confusion(probe, answers, self.tools)
+            found.append(Outcome(choice, metrics) if metrics is not None and choice else None)
+        return found
+
+
+def read_run(folder: Path, config_text: str, config: Mapping[str, Any], scores: Mapping[str, Any]) -> RunData:
+    """Read a run folder. Raises :class:`gentool.records.RecordError` for a file that cannot be read."""
+    missing: list[str] = []
+    tools = {t.id: t for t in _read(Tool, folder, "scenarios/tools.jsonl", missing)}
+    probes = [p for s in SCENARIOS for p in _read(Probe, folder, f"scenarios/{s}.jsonl", missing)]
+    known = [p for p in probes if all(i in tools for s in (p.before, p.after) for i in s.tools)]
+    if len(known) < len(probes) and tools:
+        missing.append(f"tools of {len(probes) - len(known)} probes (not in scenarios/tools.jsonl)")
+    models = list(scores["models"])
+    for model in config.get("evaluate", {}).get("models", []):
+        if model not in models:
+            missing.append(f"scores of the model {model}")
+    answers = {m: _answers(folder, m, config, missing) for m in models}
+    every = [a for of_model in answers.values() for a in of_model.values()]
+    asked = [p for p in known if any(a.call(p.query, p.before) and a.call(p.query, p.after) for a in every)]
+    return RunData(
+        name=str(config.get("name", folder.name)),
+        config=config,
+        config_text=config_text,
+        scores=scores,
+        lineage=_json(folder, "lineage.json", missing),
+        summary=_json(folder, "scenarios/summary.json", missing),
+        tools=tools,
+        probes=probes,
+        asked=asked,
+        answers=answers,
+        stages=_stages(folder, config, missing),
+        parameters=_parameters(folder, config),
+        missing=missing,
+    )
+
+
+def _read(kind: type[R], folder: Path, name: str, missing: list[str]) -> list[R]:
+    if not (folder / name).is_file():
+        missing.append(name)
+        return []
+    return read_jsonl(kind, folder / name)
+
+
+def _json(folder: Path, name: str, missing: list[str]) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / name).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        missing.append(name)
+        return {}
+    except ValueError as error:
+        raise RecordError(f"{folder / name}: not valid JSON: {error}. Fix: make it anew.") from None
+    return value if isinstance(value, dict) else {}
+
+
+def _predictions(path: Path) -> list[Prediction]:
+    """The predictions of a file; a last line cut short by a crash is left out."""
+    raw = path.read_bytes()
+    lines = raw[: raw.rfind(b"\n") + 1].split(b"\n")
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            where = f"{path}:{number}"
+            try:
+                value = json.loads(line)
+            except ValueError as error:
+                raise RecordError(f"{where}: not valid JSON: {error}. Fix: delete the line.") from None
+            found.append(parse_record(Prediction, value, where))
+    return found
+
+
+def _answers(folder: Path, model: str, config: Mapping[str, Any], missing: list[str]) -> dict[int, Answers]:
+    by_seed: dict[int, dict[tuple[str, str, str], Prediction]] = {}
+    for scenario in SCENARIOS:
+        path = folder / "predictions" / model / f"{scenario}.jsonl"
+        if not path.is_file():
+            missing.append(f"predictions/{model}/{scenario}.jsonl")
+            continue
+        for prediction in _predictions(path):
+            by_seed.setdefault(prediction.seed, {})[prediction.key] = prediction
+    seeds = config.get("seeds", [])
+    if by_seed and model != "base":
+        for seed in seeds:
+            if seed not in by_seed:
+                missing.append(f"predictions of {model} with seed {seed}")
+    return {seed: Answers(found) for seed, found in sorted(by_seed.items())}
+
+
+def _losses(path: Path) -> tuple[tuple[float, float], ...]:
+    points = {
+        float(value["step"]): float(value["loss"])
+        for _, value in read_jsonl_lines(path)
+        if isinstance(value, dict) and "loss" in value and "step" in value
+    }
+    # Keyed by step: a stage that was resumed logs the steps since its last checkpoint again.
+    return tuple(sorted(points.items()))
+
+
+def _stages(folder: Path, config: Mapping[str, Any], missing: list[str]) -> list[Stage]:
+    train = config.get("train", {})
+    schedule = train.get("schedule", "two_pass")
+    found = []
+    for arm in train.get("arms", []):
+        if arm not in get_args(Arm) or schedule not in get_args(Schedule):
+            continue
+        for seed in config.get("seeds", []):
+            for name, _ in stages_of(arm, schedule):
+                where = f"stages/{arm}/seed-{seed}/{name}"
+                manifest, log = folder / where / "stage.json", folder / where / "log.jsonl"
+                if not manifest.is_file() and not log.is_file():
+                    missing.append(where)
+                    continue
+                losses: tuple[tuple[float, float], ...] = ()
+                if log.is_file():
+                    losses = _losses(log)
+                else:
+                    missing.append(f"{where}/log.jsonl")
+                stage = _json(folder, f"{where}/stage.json", missing)
+                found.append(Stage(arm, seed, name, stage, losses))
+    return found
+
+
+def _parameters(folder: Path, config: Mapping[str, Any]) -> int | None:
+    """How many numbers the base model's weights hold, from the headers of its safetensors files."""
+    path = config.get("model", {}).get("path")
+    files = sorted((Path(path) if path else folder / "base").glob("*.safetensors"))
+    total = 0
+    try:
+        for file in files:
+            with file.open("rb") as weights:
+                header = json.loads(weights.read(int.from_bytes(weights.read(8), "little")))
+            for name, tensor in header.items():
+                if name != "__metadata__":
+                    size = 1
+                    for length in tensor["shape"]:
+                        size *= length
+                    total += size
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError):
+        return None
+    return total or None

@@ -1,0 +1,49 @@
+"""Show what is trained: a sample's prompt dimmed, its target tokens in alternating colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.panel import Panel
+from rich.text import Text
+
+from gentool.config import Config
+from gentool.records import Sample, Task, Tool
+from gentool.training.arms import make_renderer
+from gentool.training.dataset import SampleRenderer
+from gentool.training.plan import Item, stages_of
+
+
+def preview_samples(
+    config: Config, base: str, samples: Sequence[Sample], tools: Mapping[str, Tool], number: int, task: str
+) -> Iterator[Panel]:
+    """``number`` samples, spread over the file, for a task or (``all``) each task that the schedule trains."""
+    source = SampleRenderer(
+        samples, tools, make_renderer(config, base), config.seeds[0], config.train.max_length
+    )
+    trained: list[Task] = []
+    for _, stage_tasks in stages_of("gentool", config.train.schedule):
+        trained += [t for t in stage_tasks if t not in trained]
+    number = min(number, len(samples))
+    for i in range(number):
+        for wanted in trained:
+            if task in ("all", wanted):
+                yield _panel(source, i * len(samples) // number, wanted)
+
+
+def _panel(source: SampleRenderer, index: int, task: Task) -> Panel:
+    rendered = source.render(Item(index, task, 0))
+    decode = source.renderer.tokenizer.decode
+    text = Text(decode(rendered.ids[: rendered.start]), style="dim")
+    # Token by token; bytes of one character may be spread over tokens, so text is what decoding adds.
+    before = ""
+    for n, end in enumerate(range(rendered.start + 1, len(rendered.ids) + 1)):
+        now = decode(rendered.ids[rendered.start : end])
+        text.append(now[len(before) :], style="black on green" if n % 2 else "black on bright_green")
+        before = now
+    target = len(rendered.ids) - rendered.start
+    return Panel(
+        text,
+        title=f"{task}: sample {source.samples[index].id}",
+        subtitle=f"{rendered.start} prompt tokens, {target} trained tokens (coloured)",
+    )

@@ -1,0 +1,116 @@
+"""Plans: every sample where it belongs, equal budgets for the arms, nothing left to chance."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gentool import data
+from gentool.catalog.pairs import read_pairs, read_tools
+from gentool.config import ScenarioConfig, StageOptions, TrainConfig
+from gentool.records import Sample, Task
+from gentool.scenarios.build import build_scenarios
+from gentool.training.plan import (
+    arm_samples,
+    micro_batches,
+    micro_batches_per_step,
+    plan_arm,
+    stages_of,
+)
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    config = ScenarioConfig(embedding="tfidf")
+    return build_scenarios(read_pairs(data.PAIRS), read_tools(data.TOOLS), config, 0).train
+
+
+def length(sample: int, task: Task) -> int:
+    """Lengths that differ between samples and tasks, as real ones do."""
+    return 700 + 37 * (sample % 11) + (40 if task == "rank" else 25)
+
+
+def test_two_pass_ranks_then_selects_with_a_tenth_of_rank_samples_replayed(samples: list[Sample]) -> None:
+    rank, select = plan_arm(samples, "gentool", TrainConfig(epochs=2), 0, length)
+    assert (rank.name, select.name) == ("rank", "select")
+    assert Counter((i.sample, i.task) for i in rank.items) == {(i, "rank"): 2 for i in range(len(samples))}
+    tasks = Counter(i.task for i in select.items)
+    assert tasks == {"select": 2 * len(samples), "rank": 2 * round(0.1 * len(samples))}
+    assert {i.epoch for i in select.items} == {0, 1}
+
+
+def test_sft_sees_each_query_in_one_state_of_its_catalogue(samples: list[Sample]) -> None:
+    chosen = [samples[i] for i in arm_samples(samples, "sft")]
+    assert Counter(s.query_id for s in chosen) == dict.fromkeys({s.query_id for s in samples}, 1)
+    assert arm_samples(samples, "gentool") == arm_samples(samples, "no_ranking") == list(range(len(samples)))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("two_pass", [("rank", {"rank"}), ("select", {"select", "rank"})]),
+        ("one_output", [("joint", {"joint"})]),
+        ("mixed", [("mixed", {"rank", "select"})]),
+    ],
+)
+def test_schedules(schedule: str, expected: list[tuple[str, set[str]]]) -> None:
+    assert [(n, set(t)) for n, t in stages_of("gentool", schedule)] == expected  # type: ignore[arg-type]
+    assert stages_of("sft", schedule) == [("select", {"select": 1.0})]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("schedule", ["two_pass", "one_output", "mixed"])
+@pytest.mark.parametrize("arm", ["sft", "no_ranking"])
+def test_arms_process_the_same_tokens_in_the_same_steps(
+    samples: list[Sample], arm: str, schedule: str
+) -> None:
+    config = TrainConfig(epochs=3, schedule=schedule)  # type: ignore[arg-type]
+    reference = plan_arm(samples, "gentool", config, 0, length)
+    tokens, steps = sum(p.tokens for p in reference), sum(p.steps for p in reference)
+    (plan,) = plan_arm(samples, arm, config, 0, length, (tokens, steps))  # type: ignore[arg-type]
+    assert plan.tokens == sum(length(i.sample, i.task) for i in plan.items)
+    assert plan.tokens == pytest.approx(tokens, rel=0.02)
+    assert plan.steps == pytest.approx(steps, rel=0.02)
+
+
+def test_stages_can_differ_in_epochs_and_learning_rate(samples: list[Sample]) -> None:
+    config = TrainConfig(
+        epochs=1,
+        learning_rate=1e-5,
+        learning_rates={"sft": 3e-5},
+        stages={"rank": StageOptions(epochs=0.5, learning_rate=2e-5)},
+    )
+    rank, select = plan_arm(samples, "gentool", config, 0, length)
+    assert len(rank.items) == round(0.5 * len(samples))
+    assert (rank.learning_rate, select.learning_rate) == (2e-5, 1e-5)
+    assert plan_arm(samples, "sft", config, 0, length)[0].learning_rate == 3e-5
+
+
+def test_plans_depend_on_the_seed_alone(samples: list[Sample]) -> None:
+    first = plan_arm(samples, "gentool", TrainConfig(), 0, length)
+    assert plan_arm(samples, "gentool", TrainConfig(), 0, length) == first
+    assert plan_arm(samples, "gentool", TrainConfig(), 1, length) != first
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    number=st.integers(1, 60),
+    batch_size=st.integers(1, 17),
+    micro=st.integers(1, 6),
+    processes=st.integers(1, 3),
+)
+def test_every_item_is_in_exactly_one_micro_batch(
+    samples: list[Sample], number: int, batch_size: int, micro: int, processes: int
+) -> None:
+    config = TrainConfig(epochs=1, batch_size=batch_size, micro_batch_size=micro)
+    (plan,) = plan_arm(samples[:number], "no_ranking", config, 0, length)
+    per_step = micro_batches_per_step(plan, micro, processes) * processes
+    seen = []
+    for step in range(plan.steps):
+        assert abs(len(plan.step(step)) - number / plan.steps) <= 1
+        for batch in micro_batches(plan.step(step), per_step, length):
+            assert len(batch) <= micro
+            seen += batch
+    assert Counter(seen) == Counter(plan.items)

@@ -1,0 +1,206 @@
+"""Training a stage: exact losses and gradients, resume = straight run, full and LoRA."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from gentool.config import Config, load_config
+from gentool.models import load_model
+from gentool.pipeline import Run
+from gentool.progress import Progress
+from gentool.training.arms import make_renderer, plan_arms
+from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
+from gentool.training.plan import Item
+from gentool.training.stage import Interrupted, StageSpec, train_stage
+
+
+class Setting:
+    """A built run and all that training a stage needs."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config = config
+        self.run = Run(config, folder, Progress())
+        self.run.build()
+        self.base = self.run.base()
+        self.renderer = make_renderer(config, self.base)
+        self.source = SampleRenderer(
+            self.run.samples(), self.run.tools(), self.renderer, 0, config.train.max_length
+        )
+        self.plans = plan_arms(self.source.samples, self.source, config, 0)
+
+    def spec(self, folder: Path, stage: int = 0, parent: str | None = None) -> StageSpec:
+        return StageSpec(
+            model="gentool",
+            arm="gentool",
+            plan=self.plans["gentool"][stage],
+            config=self.config.train,
+            dtype="float32",
+            seed=0,
+            parent=parent or self.base,
+            folder=folder,
+            data_hash="data",
+        )
+
+
+@pytest.fixture
+def setting(recipe: Callable[..., Path], tmp_path: Path) -> Callable[..., Setting]:
+    def make(**changes: Any) -> Setting:
+        return Setting(load_config(recipe(**changes)), tmp_path / "run")
+
+    return make
+
+
+def log_of(folder: Path) -> list[float]:
+    lines = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def loss_and_gradients(model: Any, batches: list[dict[str, Any]], tokens: int) -> tuple[float, dict[str, Any]]:
+    model.zero_grad()
+    total = 0.0
+    for batch in batches:
+        loss = model(**batch, num_items_in_batch=tokens).loss
+        loss.backward()
+        total += loss.item()
+    return total, {n: p.grad.clone() for n, p in model.named_parameters()}
+
+
+def test_batches_give_the_loss_and_gradients_of_one_sample_at_a_time(setting: Callable[..., Setting]) -> None:
+    made = setting()
+    model = load_model(made.base, trainable=True).double()
+    pad = made.renderer.tokenizer.pad_token_id
+    items = made.plans["gentool"][0].step(0)[:3] + made.plans["gentool"][1].step(0)[:3]
+    rows = [made.source.render(item) for item in items]
+    assert len({len(r.ids) for r in rows}) > 1, "padding must matter"
+    tokens = sum(len(r.ids) - r.start for r in rows)
+    single = [collate([[row]], pad, whole=True) for row in rows]
+    expected, gradients = loss_and_gradients(model, single, tokens)
+    for whole in (False, True):
+        loss, found = loss_and_gradients(model, [collate([rows], pad, whole)], tokens)
+        # transformers computes the loss itself in float32, whatever the model's dtype.
+        assert loss == pytest.approx(expected, rel=1e-7)
+        for name, gradient in gradients.items():
+            error = (found[name] - gradient).norm() / gradient.norm()
+            assert error < 1e-6, name
+    assert collate([rows], pad)["labels"].shape[1] < collate([rows], pad, whole=True)["labels"].shape[1]
+
+
+def test_the_trained_tokens_are_the_target_with_its_stop_token(setting: Callable[..., Setting]) -> None:
+    made = setting()
+    row = made.source.render(Item(0, "select", 0))
+    batch = collate([[row]], made.renderer.tokenizer.pad_token_id)
+    trained = batch["labels"][0][batch["labels"][0] != -100].tolist()
+    assert trained == row.ids[row.start :]
+    assert trained[-1] in made.renderer.stop_ids
+
+
+def test_micro_batch_size_does_not_change_the_losses(
+    setting: Callable[..., Setting], tmp_path: Path
+) -> None:
+    losses = []
+    for micro in (1, 8):
+        made = setting(train__micro_batch_size=micro)
+        folder = tmp_path / f"micro{micro}"
+        train_stage(made.spec(folder), made.source, Progress())
+        losses.append(log_of(folder))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0][-1] < losses[0][0]
+
+
+def test_an_empty_micro_batch_adds_nothing(setting: Callable[..., Setting]) -> None:
+    made = setting()
+    plan = made.plans["gentool"][0]
+    largest = max(len(plan.step(i)) for i in range(plan.steps))
+    batches = MicroBatches(plan, made.source, largest + 1)
+    filler = [b for b in (batches[i] for i in range(largest + 1)) if b[0].start == len(b[0].ids)]
+    assert len(filler) == largest + 1 - len(plan.step(0))
+    assert set(filler[0][0].labels) == {-100}
+
+
+class StopAfter(Progress):
+    """Asks to stop after so many steps, as Ctrl-C does."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+
+    def update(self, task: Any, done: int) -> None:
+        super().update(task, done)
+        self.stopping = done >= self.steps
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_stopped_stage_resumes_to_the_same_weights(
+    setting: Callable[..., Setting], tmp_path: Path, method: str
+) -> None:
+    made = setting(train__method=method, train__epochs=1.5, train__lora={"rank": 4})
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    train_stage(made.spec(straight), made.source, Progress())
+    with pytest.raises(Interrupted):
+        train_stage(made.spec(broken), made.source, StopAfter(3))
+    assert not (broken / "stage.json").exists()
+    train_stage(made.spec(broken), made.source, Progress())
+    name = "adapter_model.safetensors" if method == "lora" else "model.safetensors"
+    first, second = load_file(straight / name), load_file(broken / name)
+    assert first.keys() == second.keys()
+    for key in first:
+        assert torch.allclose(first[key], second[key], atol=1e-6), key
+    manifest = json.loads((broken / "stage.json").read_text(encoding="utf-8"))
+    assert manifest["metrics"]["resumed_from"] == "checkpoint-3"
+    assert log_of(broken) == pytest.approx(log_of(straight), rel=1e-5)
+
+
+def test_a_finished_stage_is_not_trained_again_and_a_changed_one_is(
+    setting: Callable[..., Setting], tmp_path: Path
+) -> None:
+    made = setting()
+    folder = tmp_path / "stage"
+    train_stage(made.spec(folder), made.source, Progress())
+    manifest = (folder / "stage.json").read_text(encoding="utf-8")
+    train_stage(made.spec(folder), made.source, Progress())
+    assert (folder / "stage.json").read_text(encoding="utf-8") == manifest
+    changed = setting(train__learning_rate=0.002)
+    train_stage(changed.spec(folder), changed.source, Progress())
+    assert json.loads((folder / "stage.json").read_text(encoding="utf-8"))["identity"]["learning_rate"] == 0.002
+
+
+def test_a_checkpoint_cut_short_is_not_resumed(setting: Callable[..., Setting], tmp_path: Path) -> None:
+    made = setting()
+    folder = tmp_path / "stage"
+    with pytest.raises(Interrupted):
+        train_stage(made.spec(folder), made.source, StopAfter(2))
+    newest = folder / "checkpoints" / "checkpoint-9"
+    newest.mkdir()
+    (newest / "model.safetensors").write_bytes(b"cut")
+    train_stage(made.spec(folder), made.source, Progress())
+    manifest = json.loads((folder / "stage.json").read_text(encoding="utf-8"))
+    assert manifest["metrics"]["resumed_from"] == "checkpoint-2"
+
+
+def test_lora_trains_one_adapter_through_both_stages(setting: Callable[..., Setting], tmp_path: Path) -> None:
+    made = setting(train__method="lora", train__lora={"rank": 4})
+    rank, select = tmp_path / "rank", tmp_path / "select"
+    train_stage(made.spec(rank), made.source, Progress())
+    train_stage(made.spec(select, 1, str(rank)), made.source, Progress())
+    first, second = (load_file(f / "adapter_model.safetensors") for f in (rank, select))
+    assert any(not torch.equal(first[k], second[k]) for k in first)
+    assert json.loads((select / "adapter_config.json").read_text())["base_model_name_or_path"] == made.base
+    base = dict(load_model(made.base).named_parameters())
+    tuned = load_model(str(select))
+    frozen = {n: p for n, p in tuned.get_base_model().named_parameters() if "lora_" not in n}
+    for name, weight in frozen.items():
+        assert torch.equal(base[name.replace(".base_layer", "")], weight), name
+
+
+def test_a_sample_that_does_not_fit_is_an_error_that_names_it(
+    setting: Callable[..., Setting], recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"has \d+ tokens; train.max_length is 50.*Fix: raise"):
+        setting(train__max_length=50)
