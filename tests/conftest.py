@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import yaml
 from gentool import data
 from gentool.catalog.pairs import read_pairs
 from gentool.records import ToolPair, write_jsonl
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test asks a hub
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models; pytest-xdist has the cores
 
 TEMPLATES = Path(__file__).parent / "prompting" / "templates"
 

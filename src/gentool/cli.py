@@ -250,9 +250,7 @@ def main() -> None:
         ReportError,
     )
     try:
-        app(standalone_mode=False)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        sys.exit(app(standalone_mode=False) or 0)  # click hands back the code of an Exit
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,21 @@ def torch_dtype(name: str, trainable: bool) -> torch.dtype:
     return torch.float32 if trainable or device().type == "cpu" else torch.bfloat16
 
 
+def _read_template(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"model.chat_template: {str(file)!r} cannot be read: {error}. Fix: give a jinja file."
+        ) from None
+
+
+def context_length(model: Any) -> int | None:
+    """The longest sequence a model was made for, in tokens, where its configuration says so."""
+    config = model.config.get_text_config()
+    return getattr(config, "max_position_embeddings", None)
+
+
 def load_tokenizer(path: str, chat_template: str | None = None) -> Any:
     """The tokenizer of a model, with a padding token. Raises :class:`ModelError`."""
     try:
@@ -59,10 +75,7 @@ def load_tokenizer(path: str, chat_template: str | None = None) -> Any:
             "that holds a model and its tokenizer."
         ) from None
     if chat_template is not None:
-        try:
-            tokenizer.chat_template = Path(chat_template).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(f"model.chat_template: {chat_template!r} cannot be read: {error}") from None
+        tokenizer.chat_template = _read_template(Path(chat_template))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -108,7 +121,11 @@ def load_model(path: str, dtype: str = "auto", trainable: bool = False) -> Any:
     return model
 
 
-def _bpe(texts: Iterable[str], size: int) -> Tokenizer:
+_MARKERS = re.compile(r"<\|[a-z_]+\|>|\[/?[A-Z_]+\]|</?s>|</?tool_call>|<(?:start|end)_of_turn>")
+"""What chat templates mark turns and calls with: a token each, as in the tokenizers that they were written for."""
+
+
+def _bpe(texts: Iterable[str], size: int, special: list[str]) -> Tokenizer:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -116,7 +133,7 @@ def _bpe(texts: Iterable[str], size: int) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=size,
-        special_tokens=["<|pad|>", "<|im_start|>", "<|im_end|>"],
+        special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
@@ -126,15 +143,18 @@ def _bpe(texts: Iterable[str], size: int) -> Tokenizer:
 
 def make_tokenizer(texts: Iterable[str], size: int, context: int, chat_template: str | None) -> Any:
     """A byte-level BPE tokenizer trained on ``texts``, with a chat template for tools."""
-    template = Path(chat_template) if chat_template else PLAIN_TEMPLATE
+    file = Path(chat_template) if chat_template else PLAIN_TEMPLATE
+    template = _read_template(file)
+    markers = sorted(set(_MARKERS.findall(template)))
+    stop = next((m for m in ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>") if m in markers), "</s>")
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=_bpe(texts, size),
-        eos_token="<|im_end|>",
+        tokenizer_object=_bpe(texts, size, ["<|pad|>", *markers, *({stop} - set(markers))]),
+        eos_token=stop,
         pad_token="<|pad|>",
         model_max_length=context,
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.chat_template = template.read_text(encoding="utf-8")
+    tokenizer.chat_template = template
     return tokenizer
 
 

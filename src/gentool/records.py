@@ -289,7 +289,7 @@ class GradedQuery(IdRecord):
     def _consistent(self) -> Self:
         useful = {n for n, g in self.grades.items() if g != "none"}
         called = [c.name for c in self.tool_calls]
-        if (self.best is None) != (not useful) or (self.best and self.best not in useful):
+        if (self.best is None) != (not useful) or (self.best is not None and self.best not in useful):
             raise _invalid(
                 f"`best` to be one of the useful tools {sorted(useful) or 'none: null'}",
                 repr(self.best),

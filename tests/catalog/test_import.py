@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gentool.catalog import files
+from gentool.catalog import files, importer
+from gentool.catalog.entries import MAX_DEPTH, unfit
 from gentool.catalog.importer import CatalogError, Imported, import_tools, original_name, summary_table
 from gentool.catalog.names import unique_names, valid_name
 from gentool.catalog.openai import write_openai
 from gentool.catalog.references import reference_problems
 from gentool.catalog.schema import tool_problems
-from gentool.records import GENERATE_RESPONSE, NAME_PATTERN, Tool, read_jsonl, write_jsonl
+from gentool.records import GENERATE_RESPONSE, NAME_PATTERN, Function, Tool, read_jsonl, write_jsonl
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mcp_servers.jsonl.gz"
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -211,6 +212,7 @@ SCHEMA_REPAIRS: list[tuple[str, Any, dict[str, Any]]] = [
         with_city({"type": "array", "items": {"type": "string"}}),
     ),
     ("type name", with_city({"type": ["int", "integer", "null"]}), with_city({"type": ["integer", "null"]})),
+    ("type name", with_city({"type": ["string", "string"]}), with_city({"type": ["string"]})),
     ("type name", with_city({"type": "any", "title": "x"}), with_city({"title": "x"})),
     ("type name", {**with_city({"anyOf": [{"type": "int"}]})}, with_city({"anyOf": [{"type": "integer"}]})),
     (
@@ -223,6 +225,7 @@ SCHEMA_REPAIRS: list[tuple[str, Any, dict[str, Any]]] = [
         with_city({"type": "array", "items": [{"type": "number"}, True], "additionalItems": False}),
         with_city({"type": "array", "prefixItems": [{"type": "number"}, True], "items": False}),
     ),
+    ("array of `items` (draft 7)", with_city({"type": "array", "items": []}), with_city({"type": "array"})),
     ("keyword null", with_city({"type": "string", "enum": None}), with_city({"type": "string"})),
     (
         "keyword null",
@@ -240,6 +243,15 @@ def test_schema_is_repaired_and_noted(tmp_path: Path, kind: str, raw: Any, expec
     assert [t.parameters for t in imported.tools] == [expected]
     assert set(kinds(imported)) == {kind}
     assert {(n.where, n.name) for n in imported.repaired} == {("tools.json#0", "t")}
+
+
+def test_same_repair_is_noted_once_a_tool(tmp_path: Path) -> None:
+    raw = {"type": "object", "properties": {"a": {"type": "str"}, "b": {"type": "str"}, "c": {"type": "int"}}}
+    imported = load(tmp_path, {"tools": [mcp_tool("t", raw)]})
+    assert [n.reason for n in imported.repaired] == [
+        "type name: str became string",
+        "type name: int became integer",
+    ]
 
 
 def test_parameters_that_are_absent(tmp_path: Path) -> None:
@@ -293,8 +305,9 @@ def test_missing_description(tmp_path: Path) -> None:
 
 
 def test_strict_is_dropped_wherever_it_lies(tmp_path: Path) -> None:
-    imported = load(tmp_path, [chat_tool("a", strict=True), flat_tool("b", strict=False)])
-    assert kinds(imported) == ["`strict` dropped", "`strict` dropped"]
+    outside = {**chat_tool("c"), "strict": True}
+    imported = load(tmp_path, [chat_tool("a", strict=True), flat_tool("b", strict=False), outside])
+    assert kinds(imported) == ["`strict` dropped"] * 3
     assert all("strict" not in json.dumps(t.openai()) for t in imported.tools)
 
 
@@ -303,6 +316,7 @@ def test_function_without_its_type(tmp_path: Path) -> None:
     imported = load(tmp_path, [{"function": chat_tool("a")["function"]}, legacy])
     assert [t.name for t in imported.tools] == ["a", "b"]
     assert kinds(imported) == ["`type` missing", "`type` missing"]
+    assert load(tmp_path, [legacy]).format == "openai"
 
 
 def test_bad_output_schema_does_not_cost_the_tool(tmp_path: Path) -> None:
@@ -317,6 +331,10 @@ def test_server_and_label_that_are_no_texts(tmp_path: Path) -> None:
     (tool,) = imported.tools
     assert (tool.source, tool.domain) == ("mcp:tools", None)
     assert kinds(imported) == ["`server` ignored", "`label` ignored"]
+    imported = load(tmp_path, {"server": "\ud800", "tools": [mcp_tool()]})
+    assert imported.tools[0].source == "mcp:tools"
+    (tool,) = load(tmp_path, [mcp_tool(server="of a bare tool", label="means nothing")]).tools
+    assert (tool.source, tool.domain) == ("mcp:tools", None)
 
 
 # --------------------------------------------------------------------------- names
@@ -408,9 +426,13 @@ def test_exact_duplicates_are_dropped_and_counted(tmp_path: Path) -> None:
 
 # --------------------------------------------------------------------------- rejections
 
-DEEP: Any = "x"
-for _ in range(150):
-    DEEP = {"not": DEEP}
+
+def nested(levels: int) -> Any:
+    schema: Any = {}
+    for _ in range(levels):
+        schema = {"not": schema}
+    return schema
+
 
 REJECTED: list[tuple[str, Any]] = [
     ("not a tool: expected an object", 5),
@@ -433,7 +455,7 @@ REJECTED: list[tuple[str, Any]] = [
     ("invalid JSON Schema: parameters.required: ", mcp_tool("t", {"type": "object", "required": "city"})),
     (
         "invalid JSON Schema: parameters.properties.city.type: ",
-        mcp_tool("t", with_city({"type": ["a", "a"]})),
+        mcp_tool("t", with_city({"type": ["a", "b"]})),
     ),
     ("invalid JSON Schema: parameters.properties.city.pattern: ", mcp_tool("t", with_city({"pattern": "("}))),
     ("unusable reference: '#/$defs/No' leads nowhere", mcp_tool("t", with_city({"$ref": "#/$defs/No"}))),
@@ -458,7 +480,17 @@ REJECTED: list[tuple[str, Any]] = [
         "unusable reference: a reference leads in a circle",
         mcp_tool("t", with_city({"anyOf": [{"not": {"$ref": "#/properties/city"}}]})),
     ),
-    ("nested too deeply: more than 100 levels", mcp_tool("t", with_city(DEEP))),
+    (
+        "invalid JSON Schema: parameters.properties.type: ",
+        mcp_tool("t", {"type": "object", "properties": {"type": "object", "city": {}}}),
+    ),
+    (
+        "invalid JSON Schema: parameters.properties.city.items: ",
+        mcp_tool("t", with_city({"items": [{}], "prefixItems": [{}]})),
+    ),
+    ("unusable reference: '#/type/x' leads nowhere", mcp_tool("t", with_city({"$ref": "#/type/x"}))),
+    ("unusable reference: 'x' leads nowhere", mcp_tool("t", with_city({"$id": "http://[", "$ref": "x"}))),
+    ("nested too deeply: more than 64 levels", mcp_tool("t", with_city(nested(80)))),
     ("not JSON: a number is NaN or infinite", mcp_tool("t", with_city({"maximum": float("nan")}))),
     ("not Unicode: a text holds half of a surrogate pair", mcp_tool("\ud800", CITY)),
 ]
@@ -490,6 +522,22 @@ def test_openai_entry_is_rejected(tmp_path: Path, reason: str, entry: Any) -> No
     imported = load(tmp_path, [chat_tool("before"), entry, chat_tool("after")])
     assert [t.name for t in imported.tools] == ["before", "after"]
     assert [(n.where, n.reason) for n in imported.rejected] == [("tools.json#1", reason)]
+
+
+def test_depth_that_can_still_be_checked() -> None:
+    assert unfit(nested(MAX_DEPTH - 1)) == ""
+    assert unfit(nested(MAX_DEPTH)) == f"nested too deeply: more than {MAX_DEPTH} levels"
+    assert tool_problems(Tool(function=Function(name="t", parameters=with_city(nested(MAX_DEPTH))))) == []
+
+
+def test_check_that_exhausts_the_stack_rejects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(schema: dict[str, Any]) -> list[str]:
+        raise RecursionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importer, "reference_problems", exhausted)
+        imported = load(tmp_path, [chat_tool()])
+    assert [n.reason for n in imported.rejected] == ["nested too deeply: cannot be checked"]
 
 
 def test_error_of_a_server_is_reported(tmp_path: Path) -> None:
@@ -530,6 +578,7 @@ def test_bad_lines_do_not_stop_jsonl(tmp_path: Path) -> None:
         (b'[{"id": 1}, 5]', "expected tools in one of the formats"),
         (b'{"jsonrpc": "2.0", "result": {"tools": []}}', "expected at least one tool; found none"),
         (gzip.compress(b"[]" * 1000)[:-20], "expected a whole gzip file; found a damaged one"),
+        (gzip.compress(b"[]")[:10] + b"\xff" * 20, "expected a whole gzip file; found a damaged one"),
         (b"\x1f\x8bnot gzip at all", "expected a whole gzip file; found a damaged one"),
     ],
 )

@@ -108,7 +108,7 @@ def test_bad_arguments(arguments: dict[str, Any], problem: str) -> None:
 
 
 def test_every_bad_argument_is_named() -> None:
-    properties = {"a": {"type": "integer"}, "b": {"type": "integer"}}
+    properties = {"b": {"type": "integer"}, "a": {"type": "integer"}}
     problems = problems_of(properties, {"b": "x", "a": "y", "c": 1})
     assert [p.partition(":")[0] for p in problems] == [
         "arguments ['c'] are not parameters of 'get_weather'",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import trl
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 from gentool.models import PLAIN_TEMPLATE
@@ -121,6 +121,9 @@ def make_tokenizer(family: str = "plain", template: str | None = None) -> Any:
         show_progress=False,
     )
     bpe.train_from_iterator(_CORPUS, trainer)
+    if kind.bos is not None:  # as the real tokenizers do: what is encoded without care begins with it
+        bos = (kind.bos, bpe.token_to_id(kind.bos))
+        bpe.post_processor = processors.TemplateProcessing(single=f"{kind.bos} $A", special_tokens=[bos])
     bpe.add_tokens([AddedToken(t, special=False, normalized=False) for t in kind.plain])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bpe, eos_token=kind.eos, bos_token=kind.bos, pad_token="<|pad|>"

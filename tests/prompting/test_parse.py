@@ -140,7 +140,9 @@ def test_numbers_that_json_does_not_have(value: str) -> None:
     assert parse_response("select", HERMES.replace("2}", value + "}"), NAMES).outcome == "malformed"
 
 
-@pytest.mark.parametrize("text", ["I do not know.", "It is 5 > 4.", "get_weather", "Use {braces} if you like"])
+@pytest.mark.parametrize(
+    "text", ["I do not know.", "It is 5 > 4.", "get_weather", "Use {braces} if you like"]
+)
 def test_text_without_a_call_is_an_answer(text: str) -> None:
     parsed = parse_response("select", text, NAMES)
     assert (parsed.outcome, parsed.tool_call, parsed.error) == ("answer", None, None)
@@ -160,7 +162,7 @@ RANKINGS = {
     "numbered": "1. get_weather\n2. find-trains.v2\n3. generate_response",
     "numbered with brackets": "1) get_weather\n2) find-trains.v2\n3) generate_response",
     "bulleted": "- get_weather\n- find-trains.v2\n* generate_response",
-    "quoted": '`get_weather` > "find-trains.v2" > \'generate_response\'',
+    "quoted": "`get_weather` > \"find-trains.v2\" > 'generate_response'",
     "sign at the end": "get_weather > find-trains.v2 > generate_response >",
 }
 
@@ -219,7 +221,7 @@ def test_joint_in_part(text: str, outcome: str) -> None:
 
 _PIECES = [
     "<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "<|python_tag|>", "get_weather", " > ",
-    '{"name": "get_weather", "arguments": ', BODY, "{", "}", "[", "]", '"', ",", ":", "\\", "\n", "1.", "null", "9" * 99,
+    '{"name": "get_weather", "arguments": ', BODY, "{", "}", "[", "]", '"', ",", ":", "\\", "\n", "1.", "9" * 99,
 ]  # fmt: skip
 _pieces = st.lists(st.sampled_from(_PIECES) | st.text(max_size=5), max_size=12).map("".join)
 

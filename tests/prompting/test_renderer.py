@@ -46,7 +46,7 @@ TOOLS = [
     _tool("list_rates", "Rates of a bank."),
 ]
 NAMES = [t.name for t in TOOLS]
-QUERY = "Do I need an umbrella {tonight} in Zürich? It's 5 > 4 & \"late\"…"
+QUERY = 'Do I need an umbrella {tonight} in Zürich? It\'s 5 > 4 & "late"…'
 NOW = "2031-05-06T07:08"
 RANKING = ("get_weather", "find_trains", GENERATE_RESPONSE)
 CALL = ToolCall.of("get_weather", {"city": "Zürich", "options": {"units": "C", "days": [1, 2.5, None, True]}})
@@ -157,7 +157,7 @@ def test_llama_prompts_do_not_depend_on_the_day(
 
     monkeypatch.setattr(chat_template_utils, "datetime", OtherDay)
     clock = tokenizer("plain", "{{ strftime_now('%d %b %Y') }}")
-    assert clock.apply_chat_template([], tokenize=False) == "04 Mar 1999"
+    assert clock.apply_chat_template([{"role": "user", "content": ""}], tokenize=False) == "04 Mar 1999"
     assert made.prompt(QUERY, None, TOOLS, "select") == today
     assert "Today Date: 26 Jul 2024" in made.prompt_text(QUERY, None, TOOLS, "select")
 
@@ -270,7 +270,7 @@ PLAIN_TEXT = (
 
 @pytest.mark.parametrize("family", IGNORE_TOOLS)
 def test_template_that_ignores_tools(tokenizer: Any, family: str) -> None:
-    with pytest.raises(PromptError, match="ignores `tools`.*prompt.tool_format: text"):
+    with pytest.raises(PromptError, match=r"ignores `tools`.*prompt.tool_format: text"):
         Renderer(tokenizer(family))
 
 
@@ -282,7 +282,7 @@ def test_gemma_calls_its_assistant_model(renderer: Any) -> None:
 
 @pytest.mark.parametrize("family", DROP_CONTENT)
 def test_one_output_is_refused_where_content_beside_a_call_is_dropped(tokenizer: Any, family: str) -> None:
-    with pytest.raises(PromptError, match="drops the assistant's content beside a tool call.*text"):
+    with pytest.raises(PromptError, match=r"drops the assistant's content beside a tool call.*text"):
         Renderer(tokenizer(family), joint=True)
 
 
@@ -301,7 +301,7 @@ def test_no_chat_template(tokenizer: Any, template: str | None) -> None:
 
 def test_template_that_raises(tokenizer: Any) -> None:
     template = "{{ raise_exception('tools are not for me') }}"
-    with pytest.raises(PromptError, match="failed: tools are not for me.*prompt.tool_format: text"):
+    with pytest.raises(PromptError, match=r"failed: tools are not for me.*prompt.tool_format: text"):
         Renderer(tokenizer("plain", template))
 
 
@@ -352,7 +352,7 @@ def test_template_whose_calls_cannot_be_read(tokenizer: Any, renderer: Any) -> N
 def test_generation_prompt_that_shares_a_token_with_the_answer(tokenizer: Any) -> None:
     """With ``assistant: `` the space belongs to the first word of the answer."""
     template = PLAIN_TEXT.replace(":\\n", ": ")
-    with pytest.raises(PromptError, match="share a token.*the prompt ends with"):
+    with pytest.raises(PromptError, match=r"share a token.*the prompt ends with"):
         Renderer(tokenizer("plain", template), "text")
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from gentool.records import Record
 
-MAX_DEPTH = 100
-"""Deeper entries are rejected: checking and writing them would exhaust the stack."""
+MAX_DEPTH = 64
+"""Deeper entries are rejected: a schema of 120 levels exhausts the stack while it is checked, real ones have 20."""
 
 
 class CatalogError(ValueError):

@@ -120,7 +120,7 @@ def _draft(entry: Entry) -> _Draft:
 
 def _rejected(entry: Entry, reason: str) -> Note:
     name = printable(entry.name) if isinstance(entry.name, str) else ""
-    return Note(where=entry.where, name=name, reason=printable(reason), found=excerpt(entry.raw))
+    return Note(where=entry.where, name=name, reason=reason, found=excerpt(entry.raw))
 
 
 def _drafts(entries: Iterable[Entry], imported: Imported) -> Iterator[_Draft]:

@@ -137,9 +137,10 @@ def _type_names(schema: dict[str, Any], notes: list[str]) -> None:
     if isinstance(found, list):
         unique: list[Any] = []
         for name in map(_type_name, found):
-            # A repeat that was there before is not ours to judge; one that two spellings made is.
-            if name not in unique or found.count(name) > 1:
+            if name not in unique:
                 unique.append(name)
+        if len(unique) < len(found):
+            notes.append("type name: repeated in a union, kept once")
         schema["type"] = unique
     elif found is not None:
         schema["type"] = _type_name(found)

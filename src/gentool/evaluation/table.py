@@ -23,17 +23,16 @@ def score_tables(
     models = list(scores["models"])
     for metric in metrics:
         table = Table(title=f"{metric}, % [95% interval over pairs]")
-        table.add_column("scenario")
-        table.add_column("transition")
-        table.add_column("pairs", justify="right")
+        table.add_column("scenario", no_wrap=True)
+        table.add_column("pairs", justify="right", no_wrap=True)
         for model in models:
-            table.add_column(model, justify="right")
+            table.add_column(model, justify="right", no_wrap=True)
         for scenario in SCENARIOS:
+            table.add_row(f"[bold]{scenario.replace('_', ' ')}[/]")
             for transition in (*TRANSITIONS, "all"):
                 cells = [scores["models"][m][scenario][transition][metric] for m in models]
                 table.add_row(
-                    scenario.replace("_", " ") if transition == TRANSITIONS[0] else "",
-                    transition.replace("_", "-"),
+                    f"  {transition.replace('_', ' ')}",
                     str(cells[0]["n_pairs"]) if cells else "0",
                     *map(_cell, cells),
                     end_section=transition == "all",

@@ -8,7 +8,7 @@ import torch
 from transformers import GenerationConfig
 
 from gentool.inference.backend import Completion
-from gentool.models import device, load_model
+from gentool.models import ModelError, context_length, device, load_model
 from gentool.prompting.renderer import Renderer
 
 
@@ -32,7 +32,17 @@ class TransformersBackend:
     def complete(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int
     ) -> Iterator[list[tuple[int, Completion]]]:
-        """See :class:`gentool.inference.backend.Backend`; prompts of like length share a batch, longest first."""
+        """See :class:`gentool.inference.backend.Backend`; prompts of like length share a batch, longest first.
+
+        Raises :class:`ModelError` for a prompt that the model cannot read whole.
+        """
+        limit = context_length(self.model)
+        longest = max(map(len, prompts), default=0)
+        if limit is not None and longest + max_new_tokens > limit:
+            raise ModelError(
+                f"a prompt has {longest} tokens and the answer may have {max_new_tokens}; the model reads {limit}. "
+                "Nothing is cut silently. Fix: show fewer or shorter tools, or lower the limit of new tokens."
+            )
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         pad = self.renderer.tokenizer.pad_token_id
         config = self._config(max_new_tokens)

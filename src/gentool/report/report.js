@@ -120,6 +120,7 @@
     const given = new URLSearchParams(text);
     for (const key of fields) state[key] = given.get(key) || "";
     state.case = given.get("case") || "";
+    if (!seeds.includes(state.seed)) state.seed = seeds[0] || "";
     for (const key of fields) {
       form.elements[key].value = state[key];
       state[key] = form.elements[key].value; // a value that the list does not have counts as none
@@ -220,8 +221,8 @@
     const said = found.o === "malformed" ? "malformed" : found.o === "answer" ? `text without a call = ${FALLBACK}` : choice;
     return [
       el("h5", {}, label),
-      el("div", { class: "choice" }, badge(choice === right ? "✓ right" : "✗ wrong", choice === right ? "good" : "bad"), code(said)),
-      choice !== right ? el("p", { class: "muted small" }, "right: ", code(right)) : null,
+      el("div", { class: "choice" }, badge(choice === right ? "✓ right" : "✗ wrong", choice === right ? "good" : "bad"), code(said),
+        choice !== right ? el("span", { class: "muted small" }, "right: ", code(right)) : null),
       found.e ? el("p", { class: "fault" }, `Could not be read: ${found.e}`) : null,
       found.c && found.c[1] ? el("pre", {}, found.c[1]) : null,
       found.c && !found.c[1] && choice !== FALLBACK ? el("p", { class: "muted small" }, "without arguments") : null,

@@ -14,7 +14,7 @@ from typing import Any
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from gentool.config import TrainConfig
-from gentool.models import device, load_model, weights_hash
+from gentool.models import context_length, device, load_model, weights_hash
 from gentool.progress import Progress
 from gentool.prompting.renderer import Renderer
 from gentool.records import content_hash, write_text
@@ -107,6 +107,16 @@ def keeps_logits(model: Any) -> bool:
     return "logits_to_keep" in inspect.signature(plain.forward).parameters
 
 
+def _check_context(model: Any, plan: StagePlan, source: SampleRenderer) -> None:
+    limit = context_length(model)
+    longest = max(source.length(item.sample, item.task) for item in plan.items)
+    if limit is not None and longest > limit:
+        raise TrainingError(
+            f"a sample has {longest} tokens; the model was made for {limit}. Nothing is cut silently. "
+            "Fix: lower scenarios.k, shorten the tools' descriptions, or take another model."
+        )
+
+
 def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
     config, on = spec.config, device().type
     return TrainingArguments(
@@ -170,6 +180,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         return
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
+    _check_context(model, spec.plan, source)
     work = spec.folder / "checkpoints"
     checkpoint = _checkpoint(work, identity)
     arguments = _arguments(spec, work, 1)
