@@ -231,9 +231,6 @@ _MARKS = [
 ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the parser looks for the marks of a call anywhere, also within an argument's string"
-)
 @pytest.mark.parametrize(("family", "form", "mark"), _MARKS)
 def test_mark_of_a_call_within_an_argument(renderer: Any, family: str, form: str, mark: str) -> None:
     arguments = {"city": f"the text {mark} itself"}
@@ -246,12 +243,10 @@ def test_mark_of_a_call_within_an_argument(renderer: Any, family: str, form: str
     ("family", "stop"),
     [("qwen3", "<|im_end|>"), ("llama3_1", "<|eot_id|>"), ("mistral", "</s>"), ("plain", "<|im_end|>")],
 )
-def test_stop_token_within_an_argument_is_malformed_not_another_call(
-    renderer: Any, family: str, stop: str
-) -> None:
-    """The tokenizer reads it as the special token, so the text ends there: it must not pass for something else."""
-    parsed = _round_trip(renderer(family), "select", {"city": f"a {stop} b"})
-    assert parsed.outcome == "malformed"
+def test_stop_token_within_an_argument_is_refused(renderer: Any, family: str, stop: str) -> None:
+    """The tokenizer reads it as the special token, so a model trained on it would end there."""
+    with pytest.raises(PromptError, match="has the text of a stop token in it"):
+        _round_trip(renderer(family), "select", {"city": f"a {stop} b"})
 
 
 def test_end_of_thinking_within_an_argument_is_refused(renderer: Any) -> None:

@@ -474,8 +474,9 @@ def test_build_does_not_depend_on_the_order_of_its_input() -> None:
 
 def test_build_does_not_depend_on_the_hash_seed_of_the_process(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from gentool.catalog.pairs import *; from gentool.data import *\n"
-        "from gentool.config import ScenarioConfig; from gentool.scenarios.build import *\n"
+        "import sys; from pathlib import Path; from gentool.catalog.pairs import *\n"
+        "from gentool.data import *; from gentool.config import ScenarioConfig\n"
+        "from gentool.scenarios.build import *\n"
         "pairs = [p.model_copy(update={'group': None, 'unseen_tool': None}) for p in read_pairs(PAIRS)]\n"
         "built = build_scenarios(pairs, read_tools(TOOLS), ScenarioConfig(embedding='tfidf'), 0)\n"
         "write_scenarios(built, Path(sys.argv[1]))\n"

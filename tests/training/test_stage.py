@@ -62,7 +62,9 @@ def log_of(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-def loss_and_gradients(model: Any, batches: list[dict[str, Any]], tokens: int) -> tuple[float, dict[str, Any]]:
+def loss_and_gradients(
+    model: Any, batches: list[dict[str, Any]], tokens: int
+) -> tuple[float, dict[str, Any]]:
     model.zero_grad()
     total = 0.0
     for batch in batches:
@@ -101,9 +103,7 @@ def test_the_trained_tokens_are_the_target_with_its_stop_token(setting: Callable
     assert trained[-1] in made.renderer.stop_ids
 
 
-def test_micro_batch_size_does_not_change_the_losses(
-    setting: Callable[..., Setting], tmp_path: Path
-) -> None:
+def test_micro_batch_size_does_not_change_the_losses(setting: Callable[..., Setting], tmp_path: Path) -> None:
     losses = []
     for micro in (1, 8):
         made = setting(train__micro_batch_size=micro)
@@ -168,7 +168,9 @@ def test_a_finished_stage_is_not_trained_again_and_a_changed_one_is(
     assert (folder / "stage.json").read_text(encoding="utf-8") == manifest
     changed = setting(train__learning_rate=0.002)
     train_stage(changed.spec(folder), changed.source, Progress())
-    assert json.loads((folder / "stage.json").read_text(encoding="utf-8"))["identity"]["learning_rate"] == 0.002
+    assert (
+        json.loads((folder / "stage.json").read_text(encoding="utf-8"))["identity"]["learning_rate"] == 0.002
+    )
 
 
 def test_a_checkpoint_cut_short_is_not_resumed(setting: Callable[..., Setting], tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def probe_metrics(probe: Probe, answers: Answers, tools: Mapping[str, Tool]) -> 
     """All metrics of a probe that apply, on its ``after`` set; ``None`` if the model was not asked.
 
     Argument metrics apply where a tool is to be called, and are 0 if another one is; NDCG where a
-    ranking was asked for.
+    tool is useful and a ranking was asked for.
     """
     query = probe.query
     before, after = answers.call(query, probe.before), answers.call(query, probe.after)
@@ -108,7 +108,7 @@ def probe_metrics(probe: Probe, answers: Answers, tools: Mapping[str, Tool]) -> 
         values["argument_values"] = match.values if match else 0.0
         values["exact_call"] = float(match is not None and match.exact)
     ranked = answers.ranking(query, probe.after)
-    if ranked is not None:
+    if ranked is not None and gold != GENERATE_RESPONSE:
         values["ndcg"] = ndcg(ranked.ranking or (), gains(query, names))
     return values
 

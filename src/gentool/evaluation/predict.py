@@ -34,10 +34,10 @@ def read_predictions(path: Path) -> list[Prediction]:
     """Predictions kept so far; a last line that was cut short by a crash is dropped and asked again."""
     if not path.is_file():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
+    raw = path.read_bytes()
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if whole != raw:
+        path.write_bytes(whole)
     return [parse_record(Prediction, value, f"{path}:{n}") for n, value in read_jsonl_lines(path)]
 
 

@@ -26,6 +26,11 @@ ModelMetrics = Mapping[int, Sequence[dict[str, float] | None]]
 """Seed -> metrics of each probe, in the order of the probes."""
 
 
+def answered(model: ModelMetrics, cell: Sequence[int], metric: str) -> list[int]:
+    """The probes of a cell for which the metric is known with every seed."""
+    return [i for i in cell if all((model[s][i] or {}).get(metric) is not None for s in model)]
+
+
 class Sums:
     """Per seed and pair: the sum of a metric over a cell's probes, and how many there are."""
 
@@ -33,7 +38,7 @@ class Sums:
         self, model: ModelMetrics, probes: Sequence[Probe], cell: Sequence[int], metric: str
     ) -> None:
         self.seeds = sorted(model)
-        wanted = [i for i in cell if all((model[s][i] or {}).get(metric) is not None for s in self.seeds)]
+        wanted = answered(model, cell, metric)
         self.pairs = sorted({probes[i].pair for i in wanted})
         self.queries = len({probes[i].query.id for i in wanted})
         row = {pair: n for n, pair in enumerate(self.pairs)}
@@ -87,10 +92,12 @@ def _compare(
     """a - b on the endpoint: paired bootstrap over pairs and seeds; sign-flip permutation test over pairs."""
     rng = np.random.default_rng(0)
     cells = _cells(probes)
-    seeds = min(len(a), len(b))
-    seed_weights = _weights(rng, resamples, seeds)
-    used = {key: Sums(a, probes, cells[key], "arrival") for key in ENDPOINT_CELLS}
-    used = {key: sums for key, sums in used.items() if sums.pairs}
+    # Paired: the seeds and the probes that both models have.
+    seeds = sorted(set(a) & set(b))
+    a, b = {s: a[s] for s in seeds}, {s: b[s] for s in seeds}
+    common = {key: answered(b, answered(a, cells[key], "arrival"), "arrival") for key in ENDPOINT_CELLS}
+    used = {key: Sums(a, probes, cell, "arrival") for key, cell in common.items() if cell and seeds}
+    seed_weights = _weights(rng, resamples, len(seeds)) if seeds else np.zeros((resamples, 0))
     if not used:
         return {"delta": None, "low": None, "high": None, "p": None}
     observed, drawn, flipped = [], [], []
@@ -102,13 +109,13 @@ def _compare(
         signs = rng.choice([-1.0, 1.0], size=(resamples, len(pairs)))
         for key, sums in of_scenario.items():
             columns = [pairs.index(p) for p in sums.pairs]
-            other = Sums(b, probes, cells[key], "arrival")
-            difference = sums.total[:seeds] - other.total[:seeds]
+            other = Sums(b, probes, common[key], "arrival")
+            difference = sums.total - other.total
             mean, count = difference.mean(0), sums.count
             observed.append(mean.sum() / count.sum())
             with np.errstate(invalid="ignore"):  # a resample may hold no pair of a small cell
                 drawn.append(
-                    (weights[:, columns] * (seed_weights @ difference / seeds)).sum(1)
+                    (weights[:, columns] * (seed_weights @ difference / len(seeds))).sum(1)
                     / (weights[:, columns] @ count)
                 )
             flipped.append(signs[:, columns] @ mean / count.sum())

@@ -28,20 +28,43 @@ class Parsed:
     error: str | None = None
 
 
-_decoder = json.JSONDecoder()
+MAX_DEPTH = 64
+"""Arguments nested deeper than this are malformed: no schema asks for them, and writing them out may fail."""
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _decode(text: str) -> tuple[Any, str]:
     """The JSON value at the start of ``text`` and what follows it."""
+    text = text.lstrip()
     try:
-        value, end = _decoder.raw_decode(text.lstrip())
+        value, end = _decoder.raw_decode(text)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"not valid JSON: {error}") from None
-    return value, text.lstrip()[end:]
+    return value, text[end:]
+
+
+def _check(value: Any, depth: int = 0) -> None:
+    """Refuse what is JSON to Python and cannot be written as UTF-8 JSON again."""
+    if depth > MAX_DEPTH:
+        raise Malformed(f"arguments nested deeper than {MAX_DEPTH}")
+    if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        raise Malformed("a text with half a character (a lone surrogate)")
+    for part in (
+        [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    ):
+        _check(part, depth + 1)
 
 
 def _call(value: Any) -> ToolCall:
     """A call from ``{"name": ..., "arguments" | "parameters": {...}}``."""
+    if isinstance(value, dict) and isinstance(value.get("function"), dict):
+        value = value["function"]
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise Malformed("a call without a name")
     arguments = value.get("arguments", value.get("parameters", {}))
@@ -51,57 +74,88 @@ def _call(value: Any) -> ToolCall:
             raise Malformed("arguments are not one JSON object")
     if not isinstance(arguments, dict):
         raise Malformed("arguments are not an object")
+    _check([value["name"], arguments])
     return ToolCall.of(value["name"], arguments)
 
 
-def _hermes(text: str) -> list[ToolCall]:
+# Each reader gets the text after its first marker, and reads on from there: markers inside arguments are text.
+
+
+def _hermes(rest: str) -> list[ToolCall]:
     calls = []
-    for block in text.split("<tool_call>")[1:]:
-        value, rest = _decode(block)
-        if rest.strip() and not rest.lstrip().startswith("</tool_call>"):
-            raise Malformed("text between a call and </tool_call>")
+    while True:
+        value, rest = _decode(rest)
         calls.append(_call(value))
-    return calls
+        rest = rest.lstrip()
+        if rest and not rest.startswith("</tool_call>"):
+            raise Malformed("text between a call and </tool_call>")
+        rest = rest.removeprefix("</tool_call>").lstrip()
+        if not rest.startswith("<tool_call>"):
+            return calls
+        rest = rest.removeprefix("<tool_call>")
 
 
 _MISTRAL_NAMED = re.compile(r"\s*([a-zA-Z0-9_.-]+)(?:\[CALL_ID\]\w+)?(?:\[ARGS\])?(?=\s*\{)")
 
 
-def _mistral(text: str) -> list[ToolCall]:
+def _mistral(rest: str) -> list[ToolCall]:
     calls: list[ToolCall] = []
-    for block in text.split("[TOOL_CALLS]")[1:]:
-        named = _MISTRAL_NAMED.match(block)
+    while True:
+        named = _MISTRAL_NAMED.match(rest)
         if named:
-            arguments, _ = _decode(block[named.end() :])
+            arguments, rest = _decode(rest[named.end() :])
             calls.append(_call({"name": named[1], "arguments": arguments}))
-            continue
-        value, _ = _decode(block)
-        calls += [_call(v) for v in (value if isinstance(value, list) else [value])]
-    return calls
+        else:
+            value, rest = _decode(rest)
+            calls += [_call(v) for v in (value if isinstance(value, list) else [value])]
+        rest = rest.lstrip()
+        if not rest.startswith("[TOOL_CALLS]"):
+            return calls
+        rest = rest.removeprefix("[TOOL_CALLS]")
 
 
-def _llama(text: str) -> list[ToolCall]:
-    calls = []
-    rest = text.replace("<|python_tag|>", "").strip()
-    while rest.startswith("{"):
-        value, rest = _decode(rest)
-        calls.append(_call(value))
-        rest = rest.lstrip("; \n")
-    return calls
+def _bare(rest: str) -> list[ToolCall]:
+    """Calls as plain JSON: Llama 3.x writes them so, and untuned models in fences or lists."""
+    value, rest = _decode(rest)
+    calls = [_call(v) for v in (value if isinstance(value, list) else [value])]
+    rest = rest.lstrip("; \n")
+    return calls + _bare(rest) if rest.startswith("{") else calls
+
+
+_MARKER = re.compile(r"</?tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>")
+_BARE = re.compile(
+    r'\A\s*[\[{]|\[?\s*\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?(?:"function"\s*:\s*\{\s*)?"name"\s*:\s*"[^"]*"\s*,'
+    r'\s*"(?:arguments|parameters)"'
+)
+_READERS = {"<tool_call>": _hermes, "[TOOL_CALLS]": _mistral, "<|python_tag|>": _bare}
+
+
+def split_calls(text: str) -> tuple[str, list[ToolCall]]:
+    """What stands before the first attempt at a call, and the calls. Raises :class:`Malformed`.
+
+    A marker of any style begins an attempt, and so does JSON that looks like a call or that the text begins with.
+    """
+    marker = _MARKER.search(text)
+    bare = _BARE.search(text)
+    if marker and not (bare and bare.start() < marker.start()):
+        reader = _READERS.get(marker[0])
+        if reader is None:
+            raise Malformed("the end of a call without its beginning")
+        calls = reader(text[marker.end() :])
+        begin = marker.start()
+    elif bare:
+        calls = _bare(text[bare.start() :])
+        begin = bare.start()
+    else:
+        return text, []
+    if not calls:
+        raise Malformed("a call was begun and not written")
+    return text[:begin], calls
 
 
 def parse_calls(text: str) -> list[ToolCall]:
     """All calls in a model's text; none if it does not attempt one. Raises :class:`Malformed`."""
-    if "<tool_call>" in text:
-        return _hermes(text)
-    if "[TOOL_CALLS]" in text:
-        return _mistral(text)
-    if "<|python_tag|>" in text or text.lstrip().startswith("{"):
-        calls = _llama(text)
-        if not calls:
-            raise Malformed("a call was begun and not written")
-        return calls
-    return []
+    return split_calls(text)[1]
 
 
 _BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*")
@@ -121,21 +175,29 @@ def parse_names(text: str, names: Collection[str]) -> tuple[str, ...]:
     return ranking
 
 
-def _select(text: str, names: Collection[str], finished: bool) -> Parsed:
-    calls = parse_calls(text)
+def _one_call(text: str, names: Collection[str], finished: bool) -> tuple[str, ToolCall | None]:
+    """What stands before the call, and the call if the text is not an answer without one."""
+    before, calls = split_calls(text)
     if not calls:
         if not text.strip():
             raise Malformed("empty output")
         if not finished:
             raise Malformed("no call, and no end of the answer within the limit of tokens")
-        return Parsed("answer")
+        return before, None
     if len(calls) > 1:
         raise Malformed(f"{len(calls)} calls where one is asked for")
     if calls[0].name not in names:
         raise Malformed(f"calls {calls[0].name[:80]!r}, which is not a tool of the set")
     if not finished:
         raise Malformed("did not stop after the call")
-    return Parsed("call", tool_call=calls[0])
+    return before, calls[0]
+
+
+def _is_ranking(text: str, names: Collection[str]) -> bool:
+    try:
+        return bool(parse_names(text, names))
+    except Malformed:
+        return False
 
 
 def parse_response(
@@ -150,10 +212,13 @@ def parse_response(
             if not finished:
                 raise Malformed("did not stop after the ranking")
             return Parsed("ranking", ranking=parse_names(text, names))
-        parsed = _select(text, names, finished)
-        if task == "joint" and parsed.outcome == "call":
-            head = re.split(r"<tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>|\{", text, maxsplit=1)[0]
-            return Parsed("call", parsed.tool_call, ranking=parse_names(head, names))
-        return parsed
+        before, call = _one_call(text, names, finished)
+        if task == "select":
+            return Parsed("call", tool_call=call) if call else Parsed("answer")
+        if call is None:
+            if _is_ranking(text, names):
+                raise Malformed("a ranking without the call")
+            return Parsed("answer")
+        return Parsed("call", tool_call=call, ranking=parse_names(before, names))
     except Malformed as error:
         return Parsed("malformed", error=str(error))

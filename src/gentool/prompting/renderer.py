@@ -186,7 +186,13 @@ class Renderer:
                 f"{whole[len(prompt) :][:20]!r}. Fix: use a template whose generation prompt ends with a "
                 "special token or a line break (`model.chat_template`)."
             )
-        return Rendered(self._stopped(ids, len(prompt_ids)), len(prompt_ids))
+        ids = self._stopped(ids, len(prompt_ids))
+        if any(token in self.stop_ids for token in ids[len(prompt_ids) : -1]):
+            raise PromptError(
+                f"the answer {whole[len(prompt) :][:120]!r} has the text of a stop token in it, so a model would end "
+                "there. Fix: remove it from the call's arguments."
+            )
+        return Rendered(ids, len(prompt_ids))
 
     def _stopped(self, ids: list[int], start: int) -> list[int]:
         """``ids`` up to and with the stop token that ends the answer; one is added if there is none."""
