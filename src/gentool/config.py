@@ -52,6 +52,12 @@ class ScenarioConfig(Options):
         description="shares for pairs whose `group` is not given",
     )
 
+    @model_validator(mode="after")
+    def _something_trained(self) -> ScenarioConfig:
+        if not self.groups.get("T"):
+            raise ValueError("groups: the share of T must be above 0, else nothing is trained on")
+        return self
+
 
 class RandomInit(Options):
     """A small model and tokenizer made from nothing, for demos and tests."""

@@ -198,10 +198,15 @@ class FunctionCall(Record):
 
 
 class ToolCall(Record):
-    """A call in OpenAI's and TRL's format."""
+    """A call in OpenAI's and TRL's format; the ``id`` that the wire format gives a call is not kept."""
 
     type: Literal["function"] = "function"
     function: FunctionCall
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_wire_id(cls, value: Any) -> Any:
+        return {k: v for k, v in value.items() if k != "id"} if isinstance(value, dict) else value
 
     @classmethod
     def of(cls, name: str, arguments: Mapping[str, Any] | None = None) -> ToolCall:
@@ -526,9 +531,20 @@ def _is_json(value: Any) -> bool:
 def parse_record(kind: type[R], value: Any, where: str) -> R:
     """``value`` as a record of ``kind``. Raises :class:`RecordError`, its text beginning with ``where``."""
     try:
-        return kind.model_validate(value)
+        record = kind.model_validate(value)
+        record.model_dump_json()
     except ValidationError as error:
         raise RecordError(describe_errors(error, where)) from None
+    except (RecursionError, ValueError) as error:
+        raise RecordError(
+            f"{where}: expected a record that can be written as UTF-8 JSON; found {str(error)[:120]}. "
+            "Fix: remove half characters (lone surrogates) and values nested hundreds of levels deep."
+        ) from None
+    return record
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_jsonl_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -541,7 +557,8 @@ def read_jsonl_lines(path: Path) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line.decode("utf-8"))
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            yield number, json.loads(text, parse_constant=_no_constant)
         except UnicodeDecodeError as error:
             raise RecordError(
                 f"{path}:{number}: expected UTF-8; found byte {line[error.start]:#04x} at column "

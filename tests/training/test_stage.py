@@ -87,7 +87,7 @@ def test_batches_give_the_loss_and_gradients_of_one_sample_at_a_time(setting: Ca
     for whole in (False, True):
         loss, found = loss_and_gradients(model, [collate([rows], pad, whole)], tokens)
         # transformers computes the loss itself in float32, whatever the model's dtype.
-        assert loss == pytest.approx(expected, rel=1e-7)
+        assert loss == pytest.approx(expected, rel=1e-6)
         for name, gradient in gradients.items():
             error = (found[name] - gradient).norm() / gradient.norm()
             assert error < 1e-6, name

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import SchemaError, UnknownType, best_match
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from gentool.records import Tool, ToolCall, ToolPair
@@ -49,7 +51,8 @@ def call_problems(tool: Tool, call: ToolCall) -> list[str]:
         extra = [n for n in call.arguments if n not in properties]
         if extra:
             problems.append(f"arguments {extra} are not parameters of {tool.name!r}")
-    validator = Draft202012Validator(tool.parameters, format_checker=_FORMATS)
+    # An empty registry: a schema's references never reach for the network or for files.
+    validator = Draft202012Validator(tool.parameters, format_checker=_FORMATS, registry=Registry())
     try:
         for error in sorted(validator.iter_errors(call.arguments), key=lambda e: list(map(str, e.path))):
             cause = best_match([error]) or error
@@ -57,6 +60,9 @@ def call_problems(tool: Tool, call: ToolCall) -> list[str]:
             problems.append(f"{at}: {cause.message[:200]}")
     except (Unresolvable, RecursionError) as failure:
         problems.append(f"parameters: a reference cannot be resolved: {str(failure)[:200]}")
+    except (ValueError, TypeError, AttributeError, OverflowError, re.error, UnknownType) as failure:
+        # What jsonschema raises for schemas that are valid and cannot be applied, such as references to no schema.
+        problems.append(f"parameters: the schema cannot be applied: {str(failure)[:200]}")
     return problems
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gentool.records import SCENARIOS, TRANSITIONS
@@ -22,7 +23,7 @@ def score_tables(
     """A table for each metric, scenario x transition x model in percent with intervals; then the comparisons."""
     models = list(scores["models"])
     for metric in metrics:
-        table = Table(title=f"{metric}, % [95% interval over pairs]")
+        table = Table(box=SIMPLE_HEAD, title=f"{metric}, % [95% interval over pairs]")
         table.add_column("scenario", no_wrap=True)
         table.add_column("pairs", justify="right", no_wrap=True)
         for model in models:
@@ -39,7 +40,7 @@ def score_tables(
                 )
         yield table
     if scores["comparisons"]:
-        table = Table(title="arrival over both unseen-tool scenarios, difference in points")
+        table = Table(box=SIMPLE_HEAD, title="arrival over both unseen-tool scenarios, difference in points")
         for column in ("comparison", "difference", "95% interval", "p"):
             table.add_column(column)
         for row in scores["comparisons"]:

@@ -186,23 +186,24 @@ class Renderer:
                 f"{whole[len(prompt) :][:20]!r}. Fix: use a template whose generation prompt ends with a "
                 "special token or a line break (`model.chat_template`)."
             )
-        ids = self._stopped(ids, len(prompt_ids))
-        if any(token in self.stop_ids for token in ids[len(prompt_ids) : -1]):
-            raise PromptError(
-                f"the answer {whole[len(prompt) :][:120]!r} has the text of a stop token in it, so a model would end "
-                "there. Fix: remove it from the call's arguments."
-            )
-        return Rendered(ids, len(prompt_ids))
+        return Rendered(self._stopped(ids, len(prompt_ids)), len(prompt_ids))
 
     def _stopped(self, ids: list[int], start: int) -> list[int]:
-        """``ids`` up to and with the stop token that ends the answer; one is added if there is none."""
-        for last in range(len(ids) - 1, start, -1):
-            if ids[last] in self.stop_ids:
-                return ids[: last + 1]
-            if self.tokenizer.decode([ids[last]]).strip():
-                break
-        stop = self.tokenizer.eos_token_id
-        return [*ids, self.stop_ids[0] if stop is None else stop]
+        """``ids`` up to and with the answer's first stop token; one is added if there is none.
+
+        Templates may write more after it (a line break, an end of text): never generated, so not trained on.
+        """
+        first = next((i for i in range(start, len(ids)) if ids[i] in self.stop_ids), None)
+        if first is None:
+            stop = self.tokenizer.eos_token_id
+            return [*ids, self.stop_ids[0] if stop is None else stop]
+        rest = [token for token in ids[first + 1 :] if token not in self.stop_ids]
+        if self.tokenizer.decode(rest).strip():
+            raise PromptError(
+                f"the answer {self.tokenizer.decode(ids[start:])[:120]!r} has the text of a stop token in it, so a "
+                "model would end there. Fix: remove it from the call's arguments."
+            )
+        return ids[: first + 1]
 
     def decode(self, ids: Sequence[int]) -> tuple[str, bool]:
         """Generated ids as text up to the first stop token, and whether there was one.

@@ -74,19 +74,20 @@ def _sides(
 ) -> tuple[_Sides, list[Screened]]:
     train, test = split_pool(pool, seed, config.pool_test_share)
     unseen = [t for p in pairs for t in unseen_tools(p)]
+    trained = [t for p in pairs for t in trained_tools(p)]
     dropped: dict[str, Screened] = {}
-    for tool, other, value in near_duplicates(train, unseen + test, alike):
-        dropped[tool.id] = Screened(
-            pair="",
-            tool=tool.id,
-            reason=f"near-duplicate of {other.id}, which training must not show",
-            similarity=round(value, 4),
-        )
+    for found, why in (
+        (near_duplicates(train, unseen + test, alike), "which training must not show"),
+        (near_duplicates(test, trained, alike), "which training shows"),
+    ):
+        for tool, other, value in found:
+            reason = f"near-duplicate of {other.id}, {why}"
+            dropped[tool.id] = Screened(pair="", tool=tool.id, reason=reason, similarity=round(value, 4))
     sides = _Sides(
-        seen_pairs=[t for p in pairs for t in trained_tools(p)],
+        seen_pairs=trained,
         seen_pool=[t for t in train if t.id not in dropped],
         unseen_pairs=unseen,
-        unseen_pool=test,
+        unseen_pool=[t for t in test if t.id not in dropped],
     )
     return sides, list(dropped.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -13,12 +14,13 @@ def build_table(summary: Mapping[str, Any]) -> Table:
     groups = ", ".join(f"{g} {n}" for g, n in summary["groups"].items())
     screened = sum(summary["screened"].values())
     table = Table(
+        box=SIMPLE_HEAD,
         title="What went where",
         caption=f"{summary['tools']} tools; pairs by group: {groups}; neighbours by {summary['embedding']}; "
         f"kept out by the screen: {screened} (screened.jsonl)",
     )
     table.add_column("file", no_wrap=True)
-    for column in ("pairs", "queries", "records", "zero", "zero to one", "weak to strong"):
+    for column in ("pairs", "queries", "records", "zero", "zero-one", "weak-strong"):
         table.add_column(column, justify="right")
     for row in summary["rows"]:
         counts = [
