@@ -15,6 +15,7 @@ from gentool import __version__
 from gentool.config import Config, ConfigError, load_config
 from gentool.pipeline import Run, Step
 from gentool.progress import Progress
+from gentool.records import GenToolError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -235,27 +236,12 @@ def main() -> None:
     """Entry point. Bad input ends with one message and exit code 2, never with a traceback."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from gentool.catalog.importer import CatalogError
-    from gentool.prompting.renderer import PromptError
-    from gentool.records import RecordError
-    from gentool.report.write import ReportError
-    from gentool.scenarios.neighbours import ScenarioError
-
-    known: tuple[type[Exception], ...] = (
-        ConfigError,
-        RecordError,
-        ScenarioError,
-        PromptError,
-        CatalogError,
-        ReportError,
-    )
     try:
         sys.exit(app(standalone_mode=False) or 0)  # click hands back the code of an Exit
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        # ModelError and TrainingError lie behind torch: known by name, so that `--help` does not import it.
-        if isinstance(error, known) or type(error).__name__ in ("ModelError", "TrainingError"):
+        if isinstance(error, GenToolError):
             sys.exit(_fail(str(error)).exit_code)
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
             error.show()  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gentool.records import Group, describe_errors
+from gentool.records import GenToolError, Group, describe_errors
 
 Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]
@@ -19,7 +19,7 @@ StageName = Literal["rank", "select", "joint", "mixed"]
 Positive = Annotated[int, Field(ge=1)]
 
 
-class ConfigError(ValueError):
+class ConfigError(GenToolError):
     """A configuration that cannot be used; names the file, the key and the fix."""
 
 

@@ -36,11 +36,16 @@ def _versions() -> dict[str, str]:
 
 
 def files_hash(paths: Iterable[Path]) -> str:
-    """Hash over the names and contents of files; a missing file counts as such."""
+    """Hash over the names and contents of files; a missing file counts as such.
+
+    Of weights only name and size count: reading gigabytes at every start would cost more than it tells.
+    """
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(path.name.encode() + b"\0")
-        if path.is_file():
+        if path.suffix == ".safetensors" and path.is_file():
+            digest.update(str(path.stat().st_size).encode())
+        elif path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()[:16]
 

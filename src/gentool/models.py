@@ -23,6 +23,7 @@ from transformers import (
 )
 
 from gentool.config import ModelConfig, RandomInit
+from gentool.records import GenToolError
 
 transformers.utils.logging.disable_progress_bar()  # our own bars are enough
 
@@ -30,7 +31,7 @@ PLAIN_TEMPLATE = Path(__file__).parent / "prompting" / "plain.jinja"
 """Chat template of models made from nothing; tool calls in Hermes style."""
 
 
-class ModelError(ValueError):
+class ModelError(GenToolError):
     """A model or tokenizer that cannot be loaded or used; says which, why and what to do."""
 
 

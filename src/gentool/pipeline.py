@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs, read_tools
-from gentool.config import Config, ModelKey, dump_config
+from gentool.config import Arm, Config, ModelKey, dump_config
 from gentool.lineage import Lineage, files_hash
 from gentool.progress import Progress
 from gentool.records import SCENARIOS, Probe, Sample, Tool, read_jsonl, write_text
+from gentool.training.plan import stage_folders
 
 Step = Literal["build", "train", "evaluate", "report"]
 
@@ -111,16 +112,13 @@ class Run:
             self.lineage.record("base", inputs, [folder / "model.safetensors"], self.config.seed, started)
         return str(folder)
 
-    def _stage_manifests(self) -> list[Path]:
-        from gentool.training.plan import stages_of
+    def _stages(self, arm: Arm, seed: int) -> list[Path]:
+        return stage_folders(self.folder / "stages", arm, seed, self.config.train.schedule)
 
-        train = self.config.train
-        return [
-            self.folder / "stages" / arm / f"seed-{seed}" / stage / "stage.json"
-            for arm in train.arms
-            for seed in self.config.seeds
-            for stage, _ in stages_of(arm, train.schedule)
-        ]
+    def _stage_files(self) -> list[Path]:
+        """Manifests and weights of all stages."""
+        folders = [f for a in self.config.train.arms for s in self.config.seeds for f in self._stages(a, s)]
+        return [f / "stage.json" for f in folders] + [w for f in folders for w in f.glob("*.safetensors")]
 
     def train(self) -> None:
         """Training samples -> a checkpoint for each arm and seed."""
@@ -132,27 +130,22 @@ class Run:
             config.model.model_dump(mode="json"),
             config.prompt.model_dump(mode="json"),
             config.seeds,
-            files_hash([Path(base) / "model.safetensors"]),
+            files_hash(Path(base).glob("*.safetensors")),
         ]
-        if self.lineage.done("train", inputs, self._stage_manifests()):
+        if self.lineage.done("train", inputs, self._stage_files()):
             self.progress.say("train: done before")
             return
         from gentool.training.arms import train_arms
 
         started = datetime.now(UTC)
         train_arms(config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
-        self.lineage.record("train", inputs, self._stage_manifests(), config.seed, started)
+        self.lineage.record("train", inputs, self._stage_files(), config.seed, started)
 
     def checkpoints(self, model: ModelKey) -> dict[int, str]:
         """Folder or name of a model's weights, by training seed; ``base`` has one, whatever the seed."""
         if model == "base":
             return {self.config.seeds[0]: self.base()}
-        from gentool.training.plan import stages_of
-
-        last = stages_of(model, self.config.train.schedule)[-1][0]
-        return {
-            seed: str(self.folder / "stages" / model / f"seed-{seed}" / last) for seed in self.config.seeds
-        }
+        return {seed: str(self._stages(model, seed)[-1]) for seed in self.config.seeds}
 
     def _prediction_files(self, models: Iterable[ModelKey]) -> list[Path]:
         return [self.folder / "predictions" / m / f"{s}.jsonl" for m in models for s in SCENARIOS]
@@ -163,7 +156,7 @@ class Run:
         outputs = [*self._prediction_files(config.evaluate.models), self.folder / "scores.json"]
         inputs: list[Any] = [
             files_hash(self._scenario_files()),
-            files_hash(self._stage_manifests()),
+            files_hash(self._stage_files()),
             config.evaluate.model_dump(mode="json"),
             config.model.model_dump(mode="json"),
             config.prompt.model_dump(mode="json"),

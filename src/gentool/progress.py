@@ -20,6 +20,10 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 
 
+class Stopped(KeyboardInterrupt):
+    """Work was asked to stop, saved what it had and stopped."""
+
+
 class Progress:
     """Bars on a terminal, a line now and then elsewhere. ``stopping`` turns true on the first Ctrl-C."""
 

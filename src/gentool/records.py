@@ -48,7 +48,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 TRANSITIONS: tuple[Transition, ...] = ("zero", "zero_to_one", "weak_to_strong")
 
 
-class RecordError(ValueError):
+class GenToolError(ValueError):
+    """Base of all errors that the user can mend: the message names what, where and the fix."""
+
+
+class RecordError(GenToolError):
     """A record that cannot be used: names the file, line, field and the fix."""
 
 

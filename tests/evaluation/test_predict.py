@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gentool.evaluation.predict import EVALUATION_EPOCH, Stopped, predict, read_predictions, shown_tools
+from gentool.evaluation.predict import EVALUATION_EPOCH, predict, read_predictions, shown_tools
 from gentool.evaluation.requests import Request
 from gentool.inference.backend import Completion
 from gentool.models import make_tokenizer
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Renderer
 from gentool.records import (

@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from gentool.config import Config, load_config
 from gentool.models import load_model
 from gentool.pipeline import Run
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.training.arms import make_renderer, plan_arms
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import Item
-from gentool.training.stage import Interrupted, StageSpec, train_stage
+from gentool.training.stage import StageSpec, train_stage
 
 
 class Setting:
@@ -143,7 +143,7 @@ def test_a_stopped_stage_resumes_to_the_same_weights(
     made = setting(train__method=method, train__epochs=1.5, train__lora={"rank": 4})
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     train_stage(made.spec(straight), made.source, Progress())
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         train_stage(made.spec(broken), made.source, StopAfter(3))
     assert not (broken / "stage.json").exists()
     train_stage(made.spec(broken), made.source, Progress())
@@ -176,7 +176,7 @@ def test_a_finished_stage_is_not_trained_again_and_a_changed_one_is(
 def test_a_checkpoint_cut_short_is_not_resumed(setting: Callable[..., Setting], tmp_path: Path) -> None:
     made = setting()
     folder = tmp_path / "stage"
-    with pytest.raises(Interrupted):
+    with pytest.raises(Stopped):
         train_stage(made.spec(folder), made.source, StopAfter(2))
     newest = folder / "checkpoints" / "checkpoint-9"
     newest.mkdir()

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gentool.records import Record
+from gentool.records import GenToolError, Record
 
 MAX_DEPTH = 64
 """Deeper entries are rejected: a schema of 120 levels exhausts the stack while it is checked, real ones have 20."""
 
 
-class CatalogError(ValueError):
+class CatalogError(GenToolError):
     """A file from which no tool can be read: names the file, what was expected and found, and the fix."""
 
 

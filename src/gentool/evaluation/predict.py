@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gentool.evaluation.requests import Request
 from gentool.inference.backend import Backend, Completion
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Renderer
 from gentool.records import (
@@ -67,10 +67,6 @@ def make_prediction(
         prompt_tokens=prompt,
         completion_tokens=completion.tokens,
     )
-
-
-class Stopped(KeyboardInterrupt):
-    """Evaluation was asked to stop; what was answered is on disk."""
 
 
 def predict(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gentool.prompting.parse import Malformed, Parsed, parse_calls, parse_response
-from gentool.records import Function, Task, Tool, ToolCall, content_hash
+from gentool.records import Function, GenToolError, Task, Tool, ToolCall, content_hash
 
 ToolFormat = Literal["native", "text"]
 
@@ -41,7 +41,7 @@ _CALL_ID = (
 )
 
 
-class PromptError(ValueError):
+class PromptError(GenToolError):
     """A chat template that cannot be used as asked; the message says why and what to do."""
 
 

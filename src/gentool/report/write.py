@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from gentool.evaluation.metrics import METRICS
 from gentool.evaluation.scores import ENDPOINT_CELLS, SCHEMA
-from gentool.records import SCENARIOS, TRANSITIONS, write_text
+from gentool.records import SCENARIOS, TRANSITIONS, GenToolError, write_text
 from gentool.report import labels
 from gentool.report.collect import CONFUSION, RunData, read_run
 from gentool.report.explorer import explorer_data, script_json
@@ -29,7 +29,7 @@ MIN_PAIRS = 40
 _HERE = Path(__file__).parent
 
 
-class ReportError(ValueError):
+class ReportError(GenToolError):
     """A folder that no report can be made of; says what is missing and which command makes it."""
 
 

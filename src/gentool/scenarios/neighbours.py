@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gentool.records import Tool
+from gentool.records import GenToolError, Tool
 
 Vectors = NDArray[np.float64]
 
 SENTENCE_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-class ScenarioError(ValueError):
+class ScenarioError(GenToolError):
     """Scenarios cannot be built as asked; the message names what is in the way and the fix."""
 
 

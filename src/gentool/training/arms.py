@@ -11,7 +11,7 @@ from gentool.progress import Progress
 from gentool.prompting.renderer import Renderer
 from gentool.records import Sample, Tool, content_hash
 from gentool.training.dataset import SampleRenderer
-from gentool.training.plan import StagePlan, plan_arm
+from gentool.training.plan import StagePlan, plan_arm, stage_folders
 from gentool.training.stage import StageSpec, train_stage
 
 
@@ -20,11 +20,6 @@ def make_renderer(config: Config, base: str) -> Renderer:
     template = None if config.model.random_init else config.model.chat_template
     joint = "gentool" in config.train.arms and config.train.schedule == "one_output"
     return Renderer(load_tokenizer(base, template), config.prompt.tool_format, joint)
-
-
-def stage_folder(stages: Path, arm: Arm, seed: int, stage: str) -> Path:
-    """Where a stage lies in a run folder."""
-    return stages / arm / f"seed-{seed}" / stage
 
 
 def plan_arms(
@@ -47,19 +42,6 @@ def plan_arms(
     return plans
 
 
-def final_checkpoints(config: Config, stages: Path) -> dict[Arm, dict[int, Path]]:
-    """The folder of each arm's last stage, by arm and seed."""
-    from gentool.training.plan import stages_of
-
-    return {
-        arm: {
-            seed: stage_folder(stages, arm, seed, stages_of(arm, config.train.schedule)[-1][0])
-            for seed in config.seeds
-        }
-        for arm in config.train.arms
-    }
-
-
 def train_arms(
     config: Config,
     samples: Sequence[Sample],
@@ -75,8 +57,8 @@ def train_arms(
         source = SampleRenderer(samples, tools, renderer, seed, config.train.max_length)
         for arm, plans in plan_arms(samples, source, config, seed).items():
             parent = base
-            for plan in plans:
-                folder = stage_folder(stages, arm, seed, plan.name)
+            folders = stage_folders(stages, arm, seed, config.train.schedule)
+            for plan, folder in zip(plans, folders, strict=True):
                 spec = StageSpec(
                     model=arm,
                     arm=arm,

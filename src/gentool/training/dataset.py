@@ -10,11 +10,11 @@ from torch.utils.data import Dataset
 
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
+from gentool.records import GENERATE_RESPONSE_TOOL, GenToolError, Sample, Task, Tool
 from gentool.training.plan import Item, StagePlan, micro_batches
 
 
-class TrainingError(ValueError):
+class TrainingError(GenToolError):
     """Training that cannot start or go on; says what is in the way and the fix."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gentool.config import Arm, Schedule, StageName, TrainConfig
 from gentool.prompting.order import seeded
@@ -49,6 +50,11 @@ def stages_of(arm: Arm, schedule: Schedule) -> list[tuple[StageName, dict[Task, 
     if schedule == "mixed":
         return [("mixed", {"rank": 1.0, "select": 1.0})]
     return [("rank", {"rank": 1.0}), ("select", {"select": 1.0, "rank": -1.0})]
+
+
+def stage_folders(stages: Path, arm: Arm, seed: int, schedule: Schedule) -> list[Path]:
+    """Where the stages of an arm lie in a run's ``stages``, in order; the last one holds the arm's model."""
+    return [stages / arm / f"seed-{seed}" / name for name, _ in stages_of(arm, schedule)]
 
 
 def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:

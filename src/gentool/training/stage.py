@@ -15,17 +15,13 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from gentool.config import TrainConfig
 from gentool.models import context_length, device, load_model, weights_hash
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.records import content_hash, write_text
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import StagePlan, micro_batches_per_step
 
 MANIFEST = "stage.json"
-
-
-class Interrupted(KeyboardInterrupt):
-    """Training was asked to stop, saved a checkpoint and stopped."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +66,6 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
     def __init__(self, progress: Progress, label: str, steps: int) -> None:
         self.progress = progress
         self.task = progress.start(label, steps)
-        self.losses: list[float] = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.progress.update(self.task, state.global_step)
@@ -170,7 +165,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     """Train a stage, unless its folder already holds its result; resume it where a checkpoint is left.
 
     Writes weights, tokenizer, ``log.jsonl`` and ``stage.json`` (identity, metrics) to ``spec.folder``.
-    Raises :class:`Interrupted` when asked to stop, after saving.
+    Raises :class:`Stopped` when asked to stop, after saving.
     """
     renderer = source.renderer
     identity = spec.identity(renderer)
@@ -198,7 +193,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     started = time.time()
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.state.global_step < spec.plan.steps:
-        raise Interrupted
+        raise Stopped
     if not trainer.is_world_process_zero():
         return
     trainer.save_model(str(spec.folder))

@@ -1,0 +1,95 @@
+"""Every recipe loads, and what the README and the documentation name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gentool.cli import app
+from gentool.config import Config, ConfigError, dump_config, load_config, make_config
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_recipe_loads_and_its_resolved_form_is_equal(path: Path, tmp_path: Path) -> None:
+    config = load_config(path)
+    assert config.name == path.stem
+    resolved = tmp_path / "config.yaml"
+    resolved.write_text(dump_config(config), encoding="utf-8")
+    assert load_config(resolved) == config
+
+
+def test_demo_keeps_to_its_limits() -> None:
+    config = load_config(ROOT / "recipes/demo.yaml")
+    assert config.evaluate.models == ["base", "sft", "gentool"]
+    assert config.evaluate.max_prompts is not None and config.evaluate.max_prompts <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pages_name_commands_options_and_files_that_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    commands = {c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands}
+    for command in re.findall(r"gentool ([a-z]+) ", text):
+        assert command in commands, command
+    for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+    for recipe in re.findall(r"recipes/[\w.-]+\.yaml", text):
+        assert (ROOT / recipe).is_file(), recipe
+    for target in re.findall(r"make (demo|test|[a-z]+)\b(?=\s+#|`|$)", text, flags=re.M):
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M), target
+    groups = {"scenarios", "train", "evaluate", "prompt", "model", "data"}
+    for group, option in re.findall(r"`(\w+)\.(\w+)[`:]", text):
+        if group in groups:
+            annotation = Config.model_fields[group].annotation
+            assert annotation is not None and option in annotation.model_fields, f"{group}.{option}"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"trian": {}}, "trian: unknown key; did you mean 'train'?"),
+        ({"train": {"learning_rates": {"sfd": 1}}}, "train.learning_rates.sfd"),
+        (
+            {"model": {"random_init": {"layer": 3}}},
+            "model.random_init.layer: unknown key; did you mean 'layers'?",
+        ),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": [1, 1]}, "seeds must differ"),
+        ({"scenarios": {"k": 2}}, "scenarios.k"),
+        ({"scenarios": {"groups": {"T": 0, "A": 1}}}, "the share of T must be above 0"),
+        ({"name": "a/b"}, "name"),
+        ([], "expected a mapping of options; found list"),
+    ],
+)
+def test_bad_options_are_named(change: object, expected: str) -> None:
+    tree: object = {"name": "x", "model": {"random_init": {}}}
+    tree = {**tree, **change} if isinstance(change, dict) else change  # type: ignore[dict-item]
+    with pytest.raises(ConfigError) as caught:
+        make_config(tree, "recipe.yaml")
+    assert expected in str(caught.value) and str(caught.value).startswith("recipe.yaml: ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("train.learning_rate=1e-5", 1e-5),
+        ("seeds=[0, 1]", [0, 1]),
+        ("scenarios.embedding=tfidf", "tfidf"),
+        ("train.stages.rank.epochs=2", 2),
+    ],
+)
+def test_settings_change_options(setting: str, expected: object) -> None:
+    value: object = load_config(ROOT / "recipes/demo.yaml", [setting])
+    for part in setting.partition("=")[0].split("."):
+        value = value[part] if isinstance(value, dict) else getattr(value, part)
+    assert value == expected
+
+
+@pytest.mark.parametrize("setting", ["train.epochs", "name.x=1"])
+def test_bad_settings_are_named(setting: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        load_config(ROOT / "recipes/demo.yaml", [setting])
