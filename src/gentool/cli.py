@@ -65,18 +65,17 @@ def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> R
 def _main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Teach small language models to use tools they were not trained on.
 
-    A run is one YAML file (a recipe) and one folder, runs/NAME. Every command does what is missing before it,
-    skips what is done, and goes on where it was stopped.
+    \b
+    A run is one YAML file (a recipe) and one folder, runs/NAME. Every command
+    does what is missing before it, skips what is done, and goes on where it
+    was stopped.
 
-    [bold]Examples[/]
-
-      gentool run recipes/demo.yaml                  all of it, up to the report
-
-      gentool preview recipes/demo.yaml              what is trained, token by token
-
-      gentool import my_tools.json --out my_tools    OpenAI or MCP tools into a catalogue
-
-      gentool predict --model runs/demo/stages/gentool/seed-0/select --tools my_tools.json "What's the weather?"
+    \b
+    Examples:
+      gentool run recipes/demo.yaml               all of it, up to the report
+      gentool preview recipes/demo.yaml           what is trained, by token
+      gentool import tools.json --out catalogue   OpenAI or MCP tools
+      gentool predict --model M --tools tools.json "Will it rain in Bergen?"
     """
     if version:
         print(f"gentool {__version__}")
@@ -89,11 +88,11 @@ def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
 
     Ctrl-C stops at the next safe point; the same command goes on from there.
 
+    \b
     Examples:
-
       gentool run recipes/demo.yaml
-
-      gentool run recipes/demo.yaml --set name=lora --set train.method=lora --set "seeds=[0,1,2]"
+      gentool run recipes/demo.yaml --set name=lora --set train.method=lora
+      gentool run recipes/demo.yaml --set "seeds=[0,1,2]"
     """
     done = _run(recipe, set_, runs, "report")
     from gentool.evaluation.table import score_tables
@@ -109,11 +108,10 @@ def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
 def build(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
     """Make training samples and the probes of the four scenarios from tool pairs.
 
+    \b
     Examples:
-
       gentool build recipes/demo.yaml
-
-      gentool build recipes/demo.yaml --set scenarios.k=10 --set scenarios.embedding=auto
+      gentool build recipes/demo.yaml --set scenarios.k=10
     """
     folder = _run(recipe, set_, runs, "build").scenarios
     print(f"Scenarios: {folder}")
@@ -123,8 +121,8 @@ def build(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
 def train(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
     """Train all arms of a recipe, stage after stage.
 
+    \b
     Example:
-
       gentool train recipes/demo.yaml --set train.epochs=2
     """
     folder = _run(recipe, set_, runs, "train").folder
@@ -135,8 +133,8 @@ def train(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
 def evaluate(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
     """Ask all models of a recipe, and score their answers on the four scenarios.
 
+    \b
     Example:
-
       gentool evaluate recipes/demo.yaml --set evaluate.max_prompts=300
     """
     folder = _run(recipe, set_, runs, "evaluate").folder
@@ -149,8 +147,8 @@ def report(
 ) -> None:
     """Write the HTML report of a run folder.
 
+    \b
     Example:
-
       gentool report runs/demo
     """
     from gentool.report.write import write_report
@@ -168,8 +166,8 @@ def preview(
 ) -> None:
     """Show training samples as the model sees them, the trained tokens coloured.
 
+    \b
     Example:
-
       gentool preview recipes/demo.yaml -n 1 --task select
     """
     from gentool.training.preview import preview_samples
@@ -192,12 +190,13 @@ def import_(
 ) -> None:
     """Read a tool catalogue; say what was read, repaired and rejected, and why.
 
-    Writes tools.jsonl, rejected.jsonl, repaired.jsonl, duplicates.jsonl and names.json (new name -> original).
+    \b
+    Writes tools.jsonl, rejected.jsonl, repaired.jsonl, duplicates.jsonl and
+    names.json (new name -> original name).
 
+    \b
     Examples:
-
       gentool import tools.json
-
       gentool import mcp_servers.jsonl.gz --out catalogue
     """
     from gentool.catalog.importer import import_tools, summary_table
@@ -222,9 +221,10 @@ def predict(
 ) -> None:
     """Rank tools for a query and call one; prints JSON.
 
+    \b
     Example:
-
-      gentool predict --model runs/demo/stages/gentool/seed-0/select --tools tools.json "Any trains to Lyon tonight?"
+      gentool predict --model runs/demo/stages/gentool/seed-0/select \\
+        --tools tools.json "Any trains to Lyon tonight?"
     """
     from gentool.inference.predict import predict_query
 

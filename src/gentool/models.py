@@ -175,7 +175,7 @@ def make_model(options: RandomInit, tokenizer: Any, seed: int) -> Any:
         num_key_value_heads=options.key_value_heads,
         head_dim=options.hidden_size // options.heads,
         max_position_embeddings=options.context,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,

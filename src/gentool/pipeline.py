@@ -88,13 +88,17 @@ class Run:
         return [p for s in SCENARIOS for p in read_jsonl(Probe, self.scenarios / f"{s}.jsonl")]
 
     def base(self) -> str:
-        """The model that all arms start from; made here if the recipe asks for a random one."""
+        """The model that all arms start from; made here if the recipe asks for a random one.
+
+        A folder is given in full, since an adapter remembers where its base lies.
+        """
         if self.config.model.path is not None:
-            return self.config.model.path
+            path = Path(self.config.model.path)
+            return str(path.resolve()) if path.is_dir() else self.config.model.path
         from gentool.models import make_base
         from gentool.scenarios.neighbours import tool_text
 
-        folder = self.folder / "base"
+        folder = (self.folder / "base").resolve()
         inputs = [
             self.config.model.model_dump(mode="json"),
             self.config.seed,

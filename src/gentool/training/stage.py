@@ -53,7 +53,6 @@ class StageSpec:
             "plan_hash": content_hash([asdict(i) for i in self.plan.items]),
             "template_hash": renderer.template_hash,
             "tool_format": renderer.tool_format,
-            "parent": self.parent,
             "parent_hash": weights_hash(self.parent),
             "dtype": self.dtype,
             "config": self.config.model_dump(mode="json"),
@@ -212,7 +211,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     }
     write_text(
         spec.folder / MANIFEST,
-        json.dumps({"identity": identity, "metrics": metrics}, indent=2) + "\n",
+        json.dumps({"identity": identity, "parent": spec.parent, "metrics": metrics}, indent=2) + "\n",
     )
     shutil.rmtree(work)
 
