@@ -33,4 +33,4 @@ $(VENV)/.dev: $(BIN)/pip pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV)

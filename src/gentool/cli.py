@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -49,13 +51,14 @@ def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> R
     config: Config = load_config(recipe, settings)
     progress = Progress()
     run = Run(config, runs / config.name, progress)
-    again = " ".join(["gentool", *sys.argv[1:]])
+    module = Path(sys.argv[0]).name == "__main__.py"
+    again = shlex.join([*([sys.executable, "-m", "gentool"] if module else sys.argv[:1]), *sys.argv[1:]])
     try:
         with progress.running():
             run.until(until)
     except KeyboardInterrupt:
         Console(stderr=True).print(
-            f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False
+            f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False, soft_wrap=True
         )
         raise typer.Exit(130) from None
     return run
@@ -162,7 +165,6 @@ def preview(
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 2,
     task: Annotated[str, typer.Option(help="rank, select, joint, or all.")] = "all",
     set_: Settings = None,
-    runs: Runs = _RUNS,
 ) -> None:
     """Show training samples as the model sees them, the trained tokens coloured.
 
@@ -174,10 +176,11 @@ def preview(
 
     if task not in ("rank", "select", "joint", "all"):
         raise ConfigError(f"--task: expected rank, select, joint or all; found {task!r}")
-    made = _run(recipe, set_, runs, "build")
     console = Console()
-    for panel in preview_samples(made.config, made.base(), made.samples(), made.tools(), number, task):
-        console.print(panel)
+    with tempfile.TemporaryDirectory() as folder:  # looking changes nothing
+        made = _run(recipe, set_, Path(folder), "build")
+        for panel in preview_samples(made.config, made.base(), made.samples(), made.tools(), number, task):
+            console.print(panel)
 
 
 @app.command(name="import")
@@ -218,6 +221,9 @@ def predict(
     now: Annotated[str | None, typer.Option(help="The user's date and time, ISO 8601.")] = None,
     rank: Annotated[bool, typer.Option("--rank/--no-rank", help="Ask for a ranking too.")] = True,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 256,
+    tool_format: Annotated[
+        Literal["native", "text"] | None, typer.Option(help="As the model was trained, if not given.")
+    ] = None,
 ) -> None:
     """Rank tools for a query and call one; prints JSON.
 
@@ -228,7 +234,9 @@ def predict(
     """
     from gentool.inference.predict import predict_query
 
-    answer: dict[str, Any] = predict_query(model, tools, query, now, rank, max_new_tokens)
+    answer: dict[str, Any] = predict_query(model, tools, query, now, rank, max_new_tokens, tool_format)
+    for note in answer.pop("rejected"):
+        Console(stderr=True).print(f"rejected: {_escape(note)}", highlight=False, soft_wrap=True)
     print(json.dumps(answer, indent=2, ensure_ascii=False))
 
 
@@ -240,9 +248,14 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)  # click hands back the code of an Exit
     except KeyboardInterrupt:
         sys.exit(130)
+    except GenToolError as error:
+        sys.exit(_fail(str(error)).exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "transformers", "accelerate", "peft", "tokenizers", "safetensors"):
+            raise
+        message = f"{error.name} is not installed. Fix: pip install 'gentool[train]'"
+        sys.exit(_fail(message).exit_code)
     except Exception as error:
-        if isinstance(error, GenToolError):
-            sys.exit(_fail(str(error)).exit_code)
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's own usage errors
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)

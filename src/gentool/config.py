@@ -121,7 +121,7 @@ class TrainConfig(Options):
     learning_rates: dict[Arm, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="per arm, where dev chose different ones"
     )
-    stages: dict[StageName, StageOptions] = {}
+    stages: dict[StageName, StageOptions] = Field(default={}, description="of the arm `gentool`")
     replay: Annotated[float, Field(ge=0, le=1)] = Field(
         0.1, description="two_pass: share of rank samples replayed in the select stage"
     )
@@ -141,8 +141,8 @@ class TrainConfig(Options):
     log_steps: Positive = 5
 
     def stage(self, arm: Arm, name: StageName) -> tuple[float, float]:
-        """Epochs and learning rate of a stage of an arm."""
-        own = self.stages.get(name, StageOptions())
+        """Epochs and learning rate of a stage of an arm; ``stages`` are those of ``gentool``."""
+        own = self.stages.get(name, StageOptions()) if arm == "gentool" else StageOptions()
         rate = own.learning_rate or self.learning_rates.get(arm) or self.learning_rate
         return own.epochs or self.epochs, rate
 
@@ -162,7 +162,7 @@ class EvaluateConfig(Options):
 class Config(Options):
     """A run."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
     seed: int = Field(0, description="of the build: groups, held-out queries, orders")
     seeds: list[int] = Field(default=[0], min_length=1, description="of training, one model each")
     data: DataConfig = DataConfig()

@@ -67,10 +67,12 @@ class Lineage:
         return bool(entry["outputs"] == files_hash(outputs))
 
     def record(self, step: str, inputs: Any, outputs: Iterable[Path], seed: int, started: datetime) -> None:
-        """Write the step down as finished now."""
+        """Write the step down as finished now, unless it only found what it had made before."""
+        made = {"inputs": content_hash(inputs), "outputs": files_hash(outputs)}
+        if made.items() <= self.steps.get(step, {}).items():
+            return
         self.steps[step] = {
-            "inputs": content_hash(inputs),
-            "outputs": files_hash(outputs),
+            **made,
             "seed": seed,
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -42,13 +42,18 @@ def device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def torch_dtype(name: str, trainable: bool) -> torch.dtype:
+def torch_dtype(name: str, train_all: bool = False) -> torch.dtype:
     """The dtype of the weights. ``auto``: float32 to train all of them and on CPU, bfloat16 otherwise."""
     if name != "auto":
         dtype = getattr(torch, name)
         assert isinstance(dtype, torch.dtype)
         return dtype
-    return torch.float32 if trainable or device().type == "cpu" else torch.bfloat16
+    return torch.float32 if train_all or device().type == "cpu" else torch.bfloat16
+
+
+def template_file(chat_template: str | None) -> Path:
+    """The chat template of a model made from nothing."""
+    return Path(chat_template) if chat_template else PLAIN_TEMPLATE
 
 
 def _read_template(file: Path) -> str:
@@ -90,10 +95,11 @@ def adapter_base(path: str) -> str | None:
     return str(json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"])
 
 
-def load_model(path: str, dtype: str = "auto", trainable: bool = False) -> Any:
+def load_model(path: str, dtype: torch.dtype, trainable: bool = False) -> Any:
     """A causal language model from safetensors, with its LoRA adapter if ``path`` is one.
 
-    Raises :class:`ModelError` for anything that is not a decoder-only model.
+    ``dtype`` is that of the weights, the base's under an adapter; ``trainable``: go on training the
+    adapter. Raises :class:`ModelError` for anything that is not a decoder-only model.
     """
     base = adapter_base(path)
     try:
@@ -104,7 +110,7 @@ def load_model(path: str, dtype: str = "auto", trainable: bool = False) -> Any:
             )
         model = AutoModelForCausalLM.from_pretrained(
             base or path,
-            dtype=torch_dtype(dtype, trainable and base is None),
+            dtype=dtype,
             trust_remote_code=False,
             use_safetensors=True,
         )
@@ -144,8 +150,7 @@ def _bpe(texts: Iterable[str], size: int, special: list[str]) -> Tokenizer:
 
 def make_tokenizer(texts: Iterable[str], size: int, context: int, chat_template: str | None) -> Any:
     """A byte-level BPE tokenizer trained on ``texts``, with a chat template for tools."""
-    file = Path(chat_template) if chat_template else PLAIN_TEMPLATE
-    template = _read_template(file)
+    template = _read_template(template_file(chat_template))
     markers = sorted(set(_MARKERS.findall(template)))
     stop = next((m for m in ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>") if m in markers), "</s>")
     tokenizer = PreTrainedTokenizerFast(
@@ -195,9 +200,12 @@ def make_base(config: ModelConfig, texts: Iterable[str], seed: int, folder: Path
 
 
 def weights_hash(path: str) -> str:
-    """SHA-256 over a folder's safetensors files; for a hub name, the name and the commit loaded."""
+    """Hash of a folder's safetensors files, of the base's too if it is an adapter; of a hub name, name and commit."""
     folder = Path(path)
     digest = hashlib.sha256()
+    base = adapter_base(path)
+    if base is not None:
+        digest.update(weights_hash(base).encode())
     if not folder.is_dir():
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
         return f"{path}@{getattr(config, '_commit_hash', None)}"

@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from gentool import data
+from gentool import __version__, data
 from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import Arm, Config, ModelKey, dump_config
 from gentool.lineage import Lineage, files_hash
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.records import SCENARIOS, Probe, Sample, Tool, read_jsonl, write_text
 from gentool.training.plan import stage_folders
 
@@ -29,8 +29,6 @@ class Run:
         self.config = config
         self.folder = folder
         self.progress = progress
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "config.yaml", dump_config(config))
         self.lineage = Lineage(folder / "lineage.json")
 
     @property
@@ -38,11 +36,17 @@ class Run:
         return self.folder / "scenarios"
 
     def until(self, step: Step) -> None:
-        """Do all steps up to ``step``."""
+        """Do all steps up to ``step``. Raises :class:`Stopped` when asked to stop."""
         for name in ("build", "train", "evaluate", "report"):
+            if self.progress.stopping:
+                raise Stopped
             getattr(self, name)()
             if name == step:
                 return
+
+    def _write_config(self) -> None:
+        """Write the options down, as soon as something is made with them."""
+        write_text(self.folder / "config.yaml", dump_config(self.config))
 
     def _input_paths(self) -> tuple[Path, Path | None]:
         source = self.config.data
@@ -52,28 +56,36 @@ class Run:
 
     def _scenario_files(self) -> list[Path]:
         names = ["pairs", "tools", "train", *SCENARIOS]
-        return [self.scenarios / f"{name}.jsonl" for name in names]
+        return [self.scenarios / f"{name}.jsonl" for name in names] + [self.scenarios / "summary.json"]
 
     def build(self) -> None:
         """Pairs -> training samples and probes."""
         from gentool.scenarios.build import build_scenarios, write_scenarios
+        from gentool.scenarios.neighbours import resolve_embedding
+        from gentool.scenarios.table import build_table
 
         config = self.config
         pairs_path, tools_path = self._input_paths()
         paths = [p for p in (pairs_path, tools_path) if p]
-        inputs = [files_hash(paths), config.scenarios.model_dump(mode="json"), config.seed]
+        inputs = [
+            files_hash(paths),
+            config.scenarios.model_dump(mode="json"),
+            resolve_embedding(config.scenarios.embedding),
+            config.seed,
+            __version__,
+        ]
         if self.lineage.done("build", inputs, self._scenario_files()):
             self.progress.say("build: done before")
-            return
-        started = datetime.now(UTC)
-        pairs = read_pairs(pairs_path)
-        pool = read_tools(tools_path) if tools_path else []
-        built = build_scenarios(pairs, pool, config.scenarios, config.seed)
-        write_scenarios(built, self.scenarios)
-        self.lineage.record("build", inputs, self._scenario_files(), config.seed, started)
-        from gentool.scenarios.table import build_table
-
-        self.progress.console.print(build_table(built.summary))
+        else:
+            started = datetime.now(UTC)
+            pairs = read_pairs(pairs_path)
+            pool = read_tools(tools_path) if tools_path else []
+            built = build_scenarios(pairs, pool, config.scenarios, config.seed)
+            self._write_config()
+            write_scenarios(built, self.scenarios)
+            self.lineage.record("build", inputs, self._scenario_files(), config.seed, started)
+        summary = json.loads((self.scenarios / "summary.json").read_text(encoding="utf-8"))
+        self.progress.console.print(build_table(summary))
 
     def tools(self) -> dict[str, Tool]:
         """All tools of the scenarios, by id."""
@@ -95,14 +107,15 @@ class Run:
         if self.config.model.path is not None:
             path = Path(self.config.model.path)
             return str(path.resolve()) if path.is_dir() else self.config.model.path
-        from gentool.models import make_base
+        from gentool.models import make_base, template_file
         from gentool.scenarios.neighbours import tool_text
 
         folder = (self.folder / "base").resolve()
         inputs = [
             self.config.model.model_dump(mode="json"),
             self.config.seed,
-            files_hash([self.scenarios / "train.jsonl"]),
+            files_hash([self.scenarios / "train.jsonl", template_file(self.config.model.chat_template)]),
+            __version__,
         ]
         if not self.lineage.done("base", inputs, [folder / "model.safetensors"]):
             started = datetime.now(UTC)
@@ -125,25 +138,15 @@ class Run:
         return [f / "stage.json" for f in folders] + [w for f in folders for w in f.glob("*.safetensors")]
 
     def train(self) -> None:
-        """Training samples -> a checkpoint for each arm and seed."""
-        config = self.config
-        base = self.base()
-        inputs = [
-            files_hash([self.scenarios / "train.jsonl", self.scenarios / "tools.jsonl"]),
-            config.train.model_dump(mode="json"),
-            config.model.model_dump(mode="json"),
-            config.prompt.model_dump(mode="json"),
-            config.seeds,
-            files_hash(Path(base).glob("*.safetensors")),
-        ]
-        if self.lineage.done("train", inputs, self._stage_files()):
-            self.progress.say("train: done before")
-            return
+        """Training samples -> a checkpoint for each arm and seed; stages that are done are skipped."""
         from gentool.training.arms import train_arms
 
         started = datetime.now(UTC)
-        train_arms(config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
-        self.lineage.record("train", inputs, self._stage_files(), config.seed, started)
+        base = self.base()
+        self._write_config()
+        train_arms(self.config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
+        inputs = self.config.model_dump(mode="json", exclude={"evaluate"})
+        self.lineage.record("train", inputs, self._stage_files(), self.config.seed, started)
 
     def checkpoints(self, model: ModelKey) -> dict[int, str]:
         """Folder or name of a model's weights, by training seed; ``base`` has one, whatever the seed."""
@@ -155,23 +158,11 @@ class Run:
         return [self.folder / "predictions" / m / f"{s}.jsonl" for m in models for s in SCENARIOS]
 
     def evaluate(self) -> None:
-        """Checkpoints and probes -> predictions -> ``scores.json``."""
-        config = self.config
-        outputs = [*self._prediction_files(config.evaluate.models), self.folder / "scores.json"]
-        inputs: list[Any] = [
-            files_hash(self._scenario_files()),
-            files_hash(self._stage_files()),
-            config.evaluate.model_dump(mode="json"),
-            config.model.model_dump(mode="json"),
-            config.prompt.model_dump(mode="json"),
-            config.seed,
-        ]
-        if self.lineage.done("evaluate", inputs, outputs):
-            self.progress.say("evaluate: done before")
-            return
+        """Checkpoints and probes -> predictions -> ``scores.json``; what was answered before is not asked again."""
         from gentool.evaluation.evaluate import evaluate_models
 
         started = datetime.now(UTC)
+        config = self.config
         scores = evaluate_models(
             config,
             {m: self.checkpoints(m) for m in config.evaluate.models},
@@ -182,7 +173,8 @@ class Run:
             self.progress,
         )
         write_text(self.folder / "scores.json", json.dumps(scores, indent=1) + "\n")
-        self.lineage.record("evaluate", inputs, outputs, config.seed, started)
+        outputs = [*self._prediction_files(config.evaluate.models), self.folder / "scores.json"]
+        self.lineage.record("evaluate", config.model_dump(mode="json"), outputs, config.seed, started)
 
     def report(self) -> None:
         """Everything so far -> ``report.html``."""

@@ -475,7 +475,9 @@ class Prediction(Record):
 
     ``outcome``: ``call`` (one tool of the set was called), ``answer`` (text without a call:
     an abstention), ``ranking``, or ``malformed`` with the reason in ``error``. ``shown`` is the order
-    in which the tools were shown. ``text`` is the model's raw output up to its stop token.
+    in which the tools were shown. ``text`` is the model's raw output up to its stop token, ``finished``
+    whether it reached one. ``weights`` and ``prompt_hash`` say of what the answer depends: an answer by other
+    weights or to another prompt is not taken for this one.
     """
 
     model: str
@@ -489,6 +491,9 @@ class Prediction(Record):
     tool_call: ToolCall | None = None
     ranking: tuple[str, ...] | None = None
     error: str | None = None
+    finished: bool = True
+    weights: str = ""
+    prompt_hash: str = ""
     prompt_tokens: int
     completion_tokens: int
 
@@ -547,22 +552,28 @@ def parse_record(kind: type[R], value: Any, where: str) -> R:
     return record
 
 
-def _no_constant(name: str) -> None:
+def refuse_constant(name: str) -> None:
+    """For ``json``'s ``parse_constant``: NaN and Infinity are not JSON, and would be written back as null."""
     raise ValueError(f"{name} is not JSON")
 
 
-def read_jsonl_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line number and value of each non-empty line. Raises :class:`RecordError` for a bad line."""
+def read_jsonl_lines(path: Path, whole: bool = False) -> Iterator[tuple[int, Any]]:
+    """Line number and value of each non-empty line. Raises :class:`RecordError` for a bad line.
+
+    ``whole``: a last line without a line break was cut short while it was written, and is left out.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}. Fix: check the path.") from None
+    if whole:
+        raw = raw[: raw.rfind(b"\n") + 1]
     for number, line in enumerate(raw.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            yield number, json.loads(text, parse_constant=_no_constant)
+            yield number, json.loads(text, parse_constant=refuse_constant)
         except UnicodeDecodeError as error:
             raise RecordError(
                 f"{path}:{number}: expected UTF-8; found byte {line[error.start]:#04x} at column "

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gentool.evaluation.predict import EVALUATION_EPOCH, predict, read_predictions, shown_tools
+from gentool.evaluation.predict import EVALUATION_EPOCH, Asker, read_predictions, shown_tools
 from gentool.evaluation.requests import Request
 from gentool.inference.backend import Completion
 from gentool.models import make_tokenizer
@@ -26,6 +26,7 @@ from gentool.records import (
     Tool,
     ToolCall,
     ToolSet,
+    write_jsonl,
 )
 
 TOOLS = {t.id: t for t in (Tool(function=Function(name=n)) for n in ("rich", "plain", "noise"))}
@@ -73,7 +74,7 @@ class FakeBackend:
 
 
 class Ask:
-    """``predict`` with all that the tests do not vary."""
+    """``Asker.ask`` with all that the tests do not vary."""
 
     def __init__(self, path: Path, renderer: Renderer) -> None:
         self.path = path
@@ -81,11 +82,15 @@ class Ask:
         self.progress = Progress(Console(file=io.StringIO()))
 
     def __call__(
-        self, backend: FakeBackend, requests: Sequence[Request] = REQUESTS, seed: int = 0
+        self,
+        backend: FakeBackend,
+        requests: Sequence[Request] = REQUESTS,
+        seed: int = 0,
+        weights: str = "w",
+        order_seed: int = 3,
     ) -> list[Prediction]:
-        return predict(
-            requests, TOOLS, self.renderer, backend.load, self.path, "sft", seed, 3, 64, 2, self.progress
-        )
+        asker = Asker("sft", seed, weights, self.renderer, backend.load, order_seed, 64, 2)
+        return asker.ask(requests, TOOLS, self.path, self.progress)
 
     def prompts(self, requests: Sequence[Request]) -> list[list[int]]:
         return [
@@ -159,10 +164,10 @@ def test_cut_last_line_is_asked_again(ask: Ask, kept: bytes) -> None:
     found = ask(FakeBackend())
     _cut(ask.path, kept)
     assert len(read_predictions(ask.path)) == 4
-    assert ask.path.read_bytes().endswith(b"}\n")
     backend = FakeBackend()
     assert ask(backend) == found
     assert len(backend.asked) == 1
+    assert ask.path.read_bytes().endswith(b"}\n") and len(read_predictions(ask.path)) == 5
 
 
 def test_line_cut_within_a_character_is_asked_again(ask: Ask) -> None:
@@ -204,3 +209,25 @@ def test_task_decides_how_text_is_read(ask: Ask) -> None:
     ranked, selected = ask(FakeBackend("rich > generate_response"), requests)
     assert (ranked.outcome, ranked.ranking) == ("ranking", ("rich", GENERATE_RESPONSE))
     assert (selected.outcome, selected.ranking) == ("answer", None)
+
+
+def test_other_weights_or_prompts_are_asked_anew_and_other_seeds_stay(ask: Ask) -> None:
+    ask(FakeBackend())
+    ask(FakeBackend(), seed=1)
+    for changed in ({"weights": "v"}, {"weights": "v", "order_seed": 4}):
+        backend = FakeBackend()
+        ask(backend, **changed)  # type: ignore[arg-type]
+        assert len(backend.asked) == len(REQUESTS)
+    backend = FakeBackend()
+    ask(backend, seed=1)
+    assert not backend.asked, "the answers of seed 1 were kept"
+    assert len(read_predictions(ask.path)) == 2 * len(REQUESTS), "answers that no longer hold are gone"
+
+
+def test_text_is_read_anew(ask: Ask) -> None:
+    """A better parser must reach answers that are on disk."""
+    found = ask(FakeBackend())
+    wrong = [p.model_copy(update={"outcome": "malformed", "tool_call": None, "error": "x"}) for p in found]
+    write_jsonl(ask.path, wrong)
+    assert ask(FakeBackend()) == found
+    assert read_predictions(ask.path) == found

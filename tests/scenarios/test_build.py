@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -165,7 +166,8 @@ def small(*pairs: ToolPair) -> list[ToolPair]:
 
 def alike_of(built: Scenarios, *more: Tool) -> Similarity:
     texts = {t.id: tool_text(t) for t in (*built.tools.values(), *more)}
-    return similarity(texts, "tfidf")
+    queries = {q.id: q.query for p in built.pairs for q in p.queries}
+    return similarity(texts | queries, "tfidf", fit_on=list(texts))
 
 
 # ------------------------------------------------------------------ what the definitions say
@@ -879,3 +881,50 @@ def test_unknown_sentence_model_is_refused_with_a_fix(monkeypatch: pytest.Monkey
     with pytest.raises(ScenarioError, match=rf"{re.escape(name)}.*cannot be loaded") as caught:
         similarity({"a": "text"}, name)
     assert "Fix: " in str(caught.value) and "tfidf" in str(caught.value)
+
+
+def test_an_unseen_query_in_other_punctuation_is_found(built: Scenarios) -> None:
+    probe = next(p for p in built.probes if p.scenario == "unseen_query_unseen_tool")
+    sample = built.train[0]
+    trained = next(q for p in built.pairs for q in p.queries if q.id == sample.query_id)
+    text = probe.query.query.replace("e", "é", 1) if "e" in probe.query.query else probe.query.query + "!!"
+    pairs = [
+        p.model_copy(
+            update={
+                "queries": tuple(
+                    q.model_copy(update={"query": text}) if q is trained else q for q in p.queries
+                )
+            }
+        )
+        for p in built.pairs
+    ]
+    built.train = [
+        s.model_copy(update={"query": text}) if s.query_id == trained.id else s for s in built.train
+    ]
+    built.pairs = pairs
+    alike = alike_of(built)
+    vectors = {trained.id: probe.query.id}
+    alike = replace(alike, rows={k: alike.rows[vectors.get(k, k)] for k in alike.rows})
+    with pytest.raises(ScenarioError, match="is trained on as"):
+        check_leaks(built.pairs, built.tools, built.train, built.probes, alike, built.summary["k"])
+
+
+def test_a_decoy_that_training_shows_is_found(built: Scenarios) -> None:
+    shown = next(i for s in built.train for i in s.tool_set.distractors)
+    for n, probe in enumerate(built.probes):
+        if probe.transition == "zero" and probe.scenario == "unseen_query_unseen_tool":
+            if shown in probe.before.tools:
+                continue
+            decoy = (set(probe.after.tools) - set(probe.before.tools)).pop()
+            distractors = tuple(shown if i == decoy else i for i in probe.after.distractors)
+            after = probe.after.model_copy(update={"distractors": distractors})
+            built.probes[n] = probe.model_copy(update={"after": after})
+            break
+    with pytest.raises(ScenarioError, match=r"its decoy .* is shown in training"):
+        recheck(built)
+
+
+def test_pairs_without_any_to_train_on_are_refused() -> None:
+    pairs = [make_pair(str(i), "U") for i in range(3)]
+    with pytest.raises(ScenarioError, match=r"nothing to train on.*Fix: give pairs the group T"):
+        build_scenarios(pairs, make_pool(), config(), 0)

@@ -39,7 +39,8 @@ def test_two_pass_ranks_then_selects_with_a_tenth_of_rank_samples_replayed(sampl
     assert Counter((i.sample, i.task) for i in rank.items) == {(i, "rank"): 2 for i in range(len(samples))}
     tasks = Counter(i.task for i in select.items)
     assert tasks == {"select": 2 * len(samples), "rank": 2 * round(0.1 * len(samples))}
-    assert {i.epoch for i in select.items} == {0, 1}
+    assert {i.epoch for i in rank.items} == {0, 1}
+    assert {i.epoch for i in select.items} == {2, 3}, "a stage shows orders that no stage before it showed"
 
 
 def test_sft_sees_each_query_in_one_state_of_its_catalogue(samples: list[Sample]) -> None:
@@ -57,7 +58,7 @@ def test_sft_sees_each_query_in_one_state_of_its_catalogue(samples: list[Sample]
     ],
 )
 def test_schedules(schedule: str, expected: list[tuple[str, set[str]]]) -> None:
-    assert [(n, set(t)) for n, t in stages_of("gentool", schedule)] == expected  # type: ignore[arg-type]
+    assert [(n, set(t)) for n, t in stages_of("gentool", schedule, 0.1)] == expected  # type: ignore[arg-type]
     assert stages_of("sft", schedule) == [("select", {"select": 1.0})]  # type: ignore[arg-type]
 
 
@@ -86,6 +87,9 @@ def test_stages_can_differ_in_epochs_and_learning_rate(samples: list[Sample]) ->
     assert len(rank.items) == round(0.5 * len(samples))
     assert (rank.learning_rate, select.learning_rate) == (2e-5, 1e-5)
     assert plan_arm(samples, "sft", config, 0, length)[0].learning_rate == 3e-5
+    config = TrainConfig(learning_rate=1e-5, stages={"select": StageOptions(learning_rate=9e-5)})
+    assert plan_arm(samples, "gentool", config, 0, length)[1].learning_rate == 9e-5
+    assert plan_arm(samples, "no_ranking", config, 0, length)[0].learning_rate == 1e-5
 
 
 def test_plans_depend_on_the_seed_alone(samples: list[Sample]) -> None:
@@ -99,14 +103,13 @@ def test_plans_depend_on_the_seed_alone(samples: list[Sample]) -> None:
     number=st.integers(1, 60),
     batch_size=st.integers(1, 17),
     micro=st.integers(1, 6),
-    processes=st.integers(1, 3),
 )
 def test_every_item_is_in_exactly_one_micro_batch(
-    samples: list[Sample], number: int, batch_size: int, micro: int, processes: int
+    samples: list[Sample], number: int, batch_size: int, micro: int
 ) -> None:
     config = TrainConfig(epochs=1, batch_size=batch_size, micro_batch_size=micro)
     (plan,) = plan_arm(samples[:number], "no_ranking", config, 0, length)
-    per_step = micro_batches_per_step(plan, micro, processes) * processes
+    per_step = micro_batches_per_step(plan, micro)
     seen = []
     for step in range(plan.steps):
         assert abs(len(plan.step(step)) - number / plan.steps) <= 1

@@ -37,7 +37,6 @@ class Setting:
 
     def spec(self, folder: Path, stage: int = 0, parent: str | None = None) -> StageSpec:
         return StageSpec(
-            model="gentool",
             arm="gentool",
             plan=self.plans["gentool"][stage],
             config=self.config.train,
@@ -76,7 +75,7 @@ def loss_and_gradients(
 
 def test_batches_give_the_loss_and_gradients_of_one_sample_at_a_time(setting: Callable[..., Setting]) -> None:
     made = setting()
-    model = load_model(made.base, trainable=True).double()
+    model = load_model(made.base, torch.float64, trainable=True)
     pad = made.renderer.tokenizer.pad_token_id
     items = made.plans["gentool"][0].step(0)[:3] + made.plans["gentool"][1].step(0)[:3]
     rows = [made.source.render(item) for item in items]
@@ -194,8 +193,8 @@ def test_lora_trains_one_adapter_through_both_stages(setting: Callable[..., Sett
     first, second = (load_file(f / "adapter_model.safetensors") for f in (rank, select))
     assert any(not torch.equal(first[k], second[k]) for k in first)
     assert json.loads((select / "adapter_config.json").read_text())["base_model_name_or_path"] == made.base
-    base = dict(load_model(made.base).named_parameters())
-    tuned = load_model(str(select))
+    base = dict(load_model(made.base, torch.float32).named_parameters())
+    tuned = load_model(str(select), torch.float32)
     frozen = {n: p for n, p in tuned.get_base_model().named_parameters() if "lora_" not in n}
     for name, weight in frozen.items():
         assert torch.equal(base[name.replace(".base_layer", "")], weight), name
@@ -206,3 +205,36 @@ def test_a_sample_that_does_not_fit_is_an_error_that_names_it(
 ) -> None:
     with pytest.raises(TrainingError, match=r"has \d+ tokens; train.max_length is 50.*Fix: raise"):
         setting(train__max_length=50)
+
+
+def test_a_loss_that_is_not_a_number_is_an_error_and_nothing_is_saved(
+    setting: Callable[..., Setting], tmp_path: Path
+) -> None:
+    made = setting(train__learning_rate=1e30, train__max_grad_norm=1e30)
+    folder = tmp_path / "stage"
+    with pytest.raises(TrainingError, match=r"the loss is not a number. Fix: lower train.learning_rate"):
+        train_stage(made.spec(folder), made.source, Progress())
+    assert not (folder / "stage.json").exists() and not (folder / "model.safetensors").exists()
+
+
+def test_options_that_do_not_touch_the_weights_do_not_retrain(
+    setting: Callable[..., Setting], tmp_path: Path, capsys: Any
+) -> None:
+    folder = tmp_path / "stage"
+    made = setting()
+    train_stage(made.spec(folder), made.source, Progress())
+    changed = setting(train__save_steps=7, train__arms=["gentool", "no_ranking", "sft"], train__log_steps=2)
+    capsys.readouterr()
+    train_stage(changed.spec(folder), changed.source, Progress())
+    assert "done before" in capsys.readouterr().err
+    (folder / "model.safetensors").unlink()
+    train_stage(changed.spec(folder), changed.source, Progress())
+    assert (folder / "model.safetensors").is_file()
+    assert not list(folder.glob("*.bin")), "no pickles are left behind"
+
+
+def test_weights_of_an_adapter_have_the_same_dtype_in_both_stages() -> None:
+    from gentool.models import torch_dtype
+
+    assert torch_dtype("bfloat16") is torch.bfloat16
+    assert torch_dtype("auto", train_all=True) is torch.float32

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gentool.config import Config, ModelKey
 from gentool.evaluation.metrics import Answers, probe_metrics
-from gentool.evaluation.predict import predict
+from gentool.evaluation.predict import Asker
 from gentool.evaluation.requests import choose_probes, query_requests
 from gentool.evaluation.scores import ModelMetrics, make_scores
 from gentool.inference.transformers import TransformersBackend
 from gentool.models import weights_hash
 from gentool.progress import Progress
-from gentool.records import SCENARIOS, Prediction, Probe, Tool, content_hash, write_text
+from gentool.records import SCENARIOS, Prediction, Probe, Tool
 from gentool.training.arms import make_renderer
-
-
-def _same_model(folder: Path, identity: Any) -> None:
-    """Clear predictions that were made by other weights or with other prompts."""
-    mark = folder / "identity.json"
-    if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == identity:
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    write_text(mark, json.dumps(identity, indent=2) + "\n")
 
 
 def evaluate_models(
@@ -45,41 +35,43 @@ def evaluate_models(
     results: dict[str, ModelMetrics] = {}
     for model, checkpoints in models.items():
         joint = model == "gentool" and config.train.schedule == "one_output"
-        identity = {
-            "weights": {str(seed): weights_hash(path) for seed, path in checkpoints.items()},
-            "template": renderer.template_hash,
-            "tools": content_hash(sorted(tools)),
-            "order_seed": config.seed,
-            "max_new_tokens": options.max_new_tokens,
-            "dtype": config.model.dtype,
-        }
-        _same_model(folder / model, identity)
-        results[model] = {}
-        for seed, path in checkpoints.items():
-            backend: list[TransformersBackend] = []
-
-            def load(path: str = path, backend: list[TransformersBackend] = backend) -> TransformersBackend:
-                if not backend:
-                    backend.append(TransformersBackend(path, renderer, config.model.dtype))
-                return backend[0]
-
-            answers: dict[tuple[str, str, str], Prediction] = {}
-            for scenario in SCENARIOS:
-                of_scenario = [p for p in asked if p.scenario == scenario]
-                predictions = predict(
-                    query_requests(of_scenario, options.rank, joint),
-                    tools,
-                    renderer,
-                    load,
-                    folder / model / f"{scenario}.jsonl",
+        results[model] = {
+            seed: _metrics(
+                Asker(
                     model,
                     seed,
+                    f"{weights_hash(path)} {config.model.dtype}",
+                    renderer,
+                    cache(lambda path=path: TransformersBackend(path, renderer, config.model.dtype)),
                     config.seed,
                     options.max_new_tokens,
                     options.batch_size,
-                    progress,
-                )
-                answers |= {p.key: p for p in predictions}
-            found = Answers(answers)
-            results[model] = {**results[model], seed: [probe_metrics(p, found, tools) for p in asked]}
+                ),
+                asked,
+                tools,
+                options.rank,
+                joint,
+                folder / model,
+                progress,
+            )
+            for seed, path in checkpoints.items()
+        }
     return make_scores(results, asked, config.seeds, options.bootstrap, options.confidence)
+
+
+def _metrics(
+    asker: Asker,
+    asked: Sequence[Probe],
+    tools: Mapping[str, Tool],
+    rank: bool,
+    joint: bool,
+    folder: Path,
+    progress: Progress,
+) -> list[dict[str, float] | None]:
+    """Ask one model with one seed; the metrics of each probe."""
+    answers: dict[tuple[str, str, str], Prediction] = {}
+    for scenario in SCENARIOS:
+        requests = query_requests([p for p in asked if p.scenario == scenario], rank, joint)
+        found = asker.ask(requests, tools, folder / f"{scenario}.jsonl", progress)
+        answers |= {p.key: p for p in found}
+    return [probe_metrics(p, Answers(answers), tools) for p in asked]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gentool.evaluation.requests import Request
@@ -15,9 +16,11 @@ from gentool.records import (
     GENERATE_RESPONSE_TOOL,
     Prediction,
     Tool,
+    content_hash,
     parse_record,
     read_jsonl_lines,
     to_json,
+    write_jsonl,
 )
 
 EVALUATION_EPOCH = -1
@@ -31,86 +34,113 @@ def shown_tools(request: Request, tools: Mapping[str, Tool], seed: int) -> list[
 
 
 def read_predictions(path: Path) -> list[Prediction]:
-    """Predictions kept so far; a last line that was cut short by a crash is dropped and asked again."""
+    """The predictions of a file, none if there is no file; a last line that a crash cut short is left out.
+
+    Raises :class:`gentool.records.RecordError` for a bad line.
+    """
     if not path.is_file():
         return []
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if whole != raw:
-        path.write_bytes(whole)
-    return [parse_record(Prediction, value, f"{path}:{n}") for n, value in read_jsonl_lines(path)]
+    return [parse_record(Prediction, v, f"{path}:{n}") for n, v in read_jsonl_lines(path, whole=True)]
 
 
-def make_prediction(
-    request: Request,
-    shown: Sequence[str],
-    completion: Completion,
-    renderer: Renderer,
-    model: str,
-    seed: int,
-    prompt: int,
-) -> Prediction:
-    """Read a completion for a request."""
-    parsed = renderer.parse(request.task, completion.text, shown, completion.finished)
-    return Prediction(
-        model=model,
-        seed=seed,
-        task=request.task,
-        query_id=request.query.id,
-        tool_set=request.tool_set.id,
-        shown=tuple(shown),
-        text=completion.text,
-        outcome=parsed.outcome,
-        tool_call=parsed.tool_call,
-        ranking=parsed.ranking,
-        error=parsed.error,
-        prompt_tokens=prompt,
-        completion_tokens=completion.tokens,
-    )
+@dataclass(frozen=True)
+class Asker:
+    """One model with one training seed, and how it is asked.
 
-
-def predict(
-    requests: Sequence[Request],
-    tools: Mapping[str, Tool],
-    renderer: Renderer,
-    load: Callable[[], Backend],
-    path: Path,
-    model: str,
-    seed: int,
-    order_seed: int,
-    max_new_tokens: int,
-    batch_size: int,
-    progress: Progress,
-) -> list[Prediction]:
-    """Answers of a model to all requests, appended to ``path`` batch by batch; those already there are kept.
-
-    ``load`` is called only if something is left to ask. Raises :class:`Stopped`.
+    ``weights`` stands for all that its answers depend on besides the prompt; ``load`` is called only if something is
+    left to ask.
     """
-    done = {p.key: p for p in read_predictions(path) if p.seed == seed}
-    left = [r for r in requests if r.key not in done]
-    label = f"{model} seed {seed}: {path.stem}"
-    if left:
-        shown = [shown_tools(r, tools, order_seed) for r in left]
+
+    model: str
+    seed: int
+    weights: str
+    renderer: Renderer
+    load: Callable[[], Backend]
+    order_seed: int
+    max_new_tokens: int
+    batch_size: int
+
+    def _read(
+        self, request: Request, shown: Sequence[str], prompt: Sequence[int], answer: Completion
+    ) -> Prediction:
+        parsed = self.renderer.parse(request.task, answer.text, shown, answer.finished)
+        return Prediction(
+            model=self.model,
+            seed=self.seed,
+            task=request.task,
+            query_id=request.query.id,
+            tool_set=request.tool_set.id,
+            shown=tuple(shown),
+            text=answer.text,
+            outcome=parsed.outcome,
+            tool_call=parsed.tool_call,
+            ranking=parsed.ranking,
+            error=parsed.error,
+            finished=answer.finished,
+            weights=self.weights,
+            prompt_hash=self._hash(prompt),
+            prompt_tokens=len(prompt),
+            completion_tokens=answer.tokens,
+        )
+
+    def _hash(self, prompt: Sequence[int]) -> str:
+        return content_hash([list(prompt), self.max_new_tokens])
+
+    def _kept(self, path: Path, wanted: Mapping[tuple[str, str, str], str]) -> list[Prediction]:
+        """Answers on disk that still hold, read anew; those of other seeds as they are. Others leave the file."""
+        found = read_predictions(path)
+        kept = []
+        for old in found:
+            if old.seed == self.seed:
+                if old.weights != self.weights or wanted.get(old.key, old.prompt_hash) != old.prompt_hash:
+                    continue
+                parsed = self.renderer.parse(old.task, old.text, old.shown, old.finished)
+                old = old.model_copy(
+                    update={
+                        "outcome": parsed.outcome,
+                        "tool_call": parsed.tool_call,
+                        "ranking": parsed.ranking,
+                        "error": parsed.error,
+                    }
+                )
+            kept.append(old)
+        if path.is_file():
+            write_jsonl(path, kept)
+        return [p for p in kept if p.seed == self.seed]
+
+    def ask(
+        self, requests: Sequence[Request], tools: Mapping[str, Tool], path: Path, progress: Progress
+    ) -> list[Prediction]:
+        """Answers to all requests, appended to ``path`` batch by batch; what was answered before is kept.
+
+        Raises :class:`Stopped` when asked to stop; what was answered is on disk.
+        """
+        shown = [shown_tools(r, tools, self.order_seed) for r in requests]
         prompts = [
-            renderer.prompt(r.query.query, r.query.now, s, r.task) for r, s in zip(left, shown, strict=True)
+            self.renderer.prompt(r.query.query, r.query.now, s, r.task)
+            for r, s in zip(requests, shown, strict=True)
         ]
-        backend = load()
-        bar = progress.start(label, len(left))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as out:
-            count = 0
-            for batch in backend.complete(prompts, max_new_tokens, batch_size):
-                for i, completion in batch:
-                    names = [t.name for t in shown[i]]
-                    prediction = make_prediction(
-                        left[i], names, completion, renderer, model, seed, len(prompts[i])
-                    )
-                    done[prediction.key] = prediction
-                    out.write(to_json(prediction) + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-                count += len(batch)
-                progress.update(bar, count)
-                if progress.stopping and count < len(left):
-                    raise Stopped
-    return [done[r.key] for r in requests]
+        wanted = {r.key: self._hash(p) for r, p in zip(requests, prompts, strict=True)}
+        done = {p.key: p for p in self._kept(path, wanted) if p.key in wanted}
+        left = [i for i, r in enumerate(requests) if r.key not in done]
+        if left:
+            backend = self.load()
+            bar = progress.start(f"{self.model} seed {self.seed}: {path.stem}", len(left))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as out:
+                count = 0
+                batches = backend.complete([prompts[i] for i in left], self.max_new_tokens, self.batch_size)
+                for batch in batches:
+                    for position, answer in batch:
+                        i = left[position]
+                        names = [t.name for t in shown[i]]
+                        prediction = self._read(requests[i], names, prompts[i], answer)
+                        done[prediction.key] = prediction
+                        out.write(to_json(prediction) + "\n")
+                    out.flush()
+                    os.fsync(out.fileno())
+                    count += len(batch)
+                    progress.update(bar, count)
+                    if progress.stopping and count < len(left):
+                        raise Stopped
+        return [done[r.key] for r in requests]

@@ -23,7 +23,7 @@ def score_tables(
     """A table for each metric, scenario x transition x model in percent with intervals; then the comparisons."""
     models = list(scores["models"])
     for metric in metrics:
-        table = Table(box=SIMPLE_HEAD, title=f"{metric}, % [95% interval over pairs]")
+        table = Table(box=SIMPLE_HEAD, title=f"{metric}, % [interval over pairs]")
         table.add_column("scenario", no_wrap=True)
         table.add_column("pairs", justify="right", no_wrap=True)
         for model in models:
@@ -41,7 +41,7 @@ def score_tables(
         yield table
     if scores["comparisons"]:
         table = Table(box=SIMPLE_HEAD, title="arrival over both unseen-tool scenarios, difference in points")
-        for column in ("comparison", "difference", "95% interval", "p"):
+        for column in ("comparison", "difference", "interval", "p"):
             table.add_column(column)
         for row in scores["comparisons"]:
             if row["delta"] is not None:

@@ -8,7 +8,7 @@ import torch
 from transformers import GenerationConfig
 
 from gentool.inference.backend import Completion
-from gentool.models import ModelError, context_length, device, load_model
+from gentool.models import ModelError, context_length, device, load_model, torch_dtype
 from gentool.prompting.renderer import Renderer
 
 
@@ -18,7 +18,7 @@ class TransformersBackend:
     def __init__(self, path: str, renderer: Renderer, dtype: str = "auto") -> None:
         self.renderer = renderer
         self.device = device()
-        self.model = load_model(path, dtype).to(self.device).eval()
+        self.model = load_model(path, torch_dtype(dtype)).to(self.device).eval()
 
     def _config(self, max_new_tokens: int) -> GenerationConfig:
         return GenerationConfig(

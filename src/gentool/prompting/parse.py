@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gentool.records import ToolCall
+from gentool.records import ToolCall, refuse_constant
 
 
 class Malformed(ValueError):
@@ -32,11 +32,7 @@ MAX_DEPTH = 64
 """Arguments nested deeper than this are malformed: no schema asks for them, and writing them out may fail."""
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
+_decoder = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def _decode(text: str) -> tuple[Any, str]:
@@ -124,9 +120,11 @@ def _bare(rest: str) -> list[ToolCall]:
 
 _MARKER = re.compile(r"</?tool_call>|\[TOOL_CALLS\]|<\|python_tag\|>")
 _BARE = re.compile(
-    r'\A\s*[\[{]|\[?\s*\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?(?:"function"\s*:\s*\{\s*)?"name"\s*:\s*"[^"]*"\s*,'
+    r'\A\s*(?:\[\s*)?\{\s*["\']|\[?\s*\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?(?:"function"\s*:\s*\{\s*)?"name"\s*:\s*"[^"]*"\s*,'
     r'\s*"(?:arguments|parameters)"'
 )
+_OTHER_STYLE = re.compile(r"\s*(?:<function=|\[)?([a-zA-Z0-9_-]+)[>(]")
+"""Calls as code or as tags of other families, at the beginning of the text."""
 _READERS = {"<tool_call>": _hermes, "[TOOL_CALLS]": _mistral, "<|python_tag|>": _bare}
 
 
@@ -183,6 +181,8 @@ def _one_call(text: str, names: Collection[str], finished: bool) -> tuple[str, T
             raise Malformed("empty output")
         if not finished:
             raise Malformed("no call, and no end of the answer within the limit of tokens")
+        if (other := _OTHER_STYLE.match(text)) and other[1] in names:
+            raise Malformed("a call in a style that is not read")
         return before, None
     if len(calls) > 1:
         raise Malformed(f"{len(calls)} calls where one is asked for")

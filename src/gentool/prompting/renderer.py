@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gentool.prompting.parse import Malformed, Parsed, parse_calls, parse_response
-from gentool.records import Function, GenToolError, Task, Tool, ToolCall, content_hash
+from gentool.records import GENERATE_RESPONSE_TOOL, Function, GenToolError, Task, Tool, ToolCall, content_hash
 
 ToolFormat = Literal["native", "text"]
 
@@ -100,10 +100,15 @@ class Renderer:
 
     @property
     def template_hash(self) -> str:
-        """Hash of all that prompts depend on besides the records: template, format, fixed texts."""
-        return content_hash(
-            [self.tokenizer.chat_template, self.tool_format, RANK_REQUEST, _TEXT_TOOLS, TEMPLATE_VARIABLES]
-        )
+        """Hash of all that prompts depend on besides the records: template, tokenizer, format, fixed texts."""
+        shown = [*_CHECK_TOOLS, GENERATE_RESPONSE_TOOL]
+        tasks: tuple[Task, ...] = ("rank", "select")
+        examples = [
+            self.training(_CHECK_QUERY, _CHECK_NOW, shown, task, _CHECK_RANKING, _CHECK_CALL).ids
+            for task in tasks
+        ]
+        vocabulary = sorted(self.tokenizer.get_vocab().items())
+        return content_hash([self.tokenizer.chat_template, self.tool_format, vocabulary, examples])
 
     def _messages(
         self, query: str, now: str | None, tools: Sequence[Tool], task: Task
@@ -233,6 +238,8 @@ _CHECK_TOOLS = tuple(
     )
     for word in ("copper", "walnut")
 )
+_CHECK_QUERY = "Please measure the violet crane."
+_CHECK_NOW = "2026-01-02T03:04"
 _CHECK_CALL = ToolCall.of("walnut_probe", {"walnut_size": 41})
 _CHECK_RANKING = ("walnut_probe", "copper_probe")
 
@@ -242,9 +249,9 @@ def check_template(renderer: Renderer, joint: bool) -> None:
 
     Raises :class:`PromptError` naming what is lost.
     """
-    query = "Please measure the violet crane."
+    query = _CHECK_QUERY
     fallback = "Fix: set `prompt.tool_format: text`, which writes tools and calls into the messages."
-    prompt = renderer.prompt_text(query, "2026-01-02T03:04", _CHECK_TOOLS, "rank")
+    prompt = renderer.prompt_text(query, _CHECK_NOW, _CHECK_TOOLS, "rank")
     for tool in _CHECK_TOOLS:
         parameter = next(iter(tool.parameters["properties"]))
         lost = [w for w in (tool.name, tool.description, parameter) if w not in prompt]
@@ -252,7 +259,7 @@ def check_template(renderer: Renderer, joint: bool) -> None:
             raise PromptError(
                 f"the chat template ignores `tools`: {lost[0]!r} is not in the prompt. {fallback}"
             )
-    for part in (query, "2026-01-02T03:04", RANK_REQUEST):
+    for part in (query, _CHECK_NOW, RANK_REQUEST):
         if part not in prompt:
             raise PromptError(
                 f"the chat template loses the user's text: {part!r} is not in the prompt. "

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, get_args
 
 from gentool.config import Arm, Schedule
 from gentool.evaluation.metrics import Answers, confusion, probe_metrics
+from gentool.evaluation.predict import read_predictions
+from gentool.evaluation.requests import choose_probes
 from gentool.records import (
     SCENARIOS,
     Prediction,
@@ -17,7 +19,7 @@ from gentool.records import (
     Record,
     RecordError,
     Tool,
-    parse_record,
+    content_hash,
     read_jsonl,
     read_jsonl_lines,
 )
@@ -97,13 +99,21 @@ def read_run(folder: Path, config_text: str, config: Mapping[str, Any], scores: 
             missing.append(f"scores of the model {model}")
     answers = {m: _answers(folder, m, config, missing) for m in models}
     every = [a for of_model in answers.values() for a in of_model.values()]
-    asked = [p for p in known if any(a.call(p.query, p.before) and a.call(p.query, p.after) for a in every)]
+    options = config.get("evaluate", {})
+    chosen = choose_probes(
+        known, options.get("rank", True), options.get("max_prompts"), config.get("seed", 0)
+    )
+    asked = [p for p in chosen if any(a.call(p.query, p.before) and a.call(p.query, p.after) for a in every)]
+    lineage = _json(folder, "lineage.json", missing)
+    evaluated = lineage.get("evaluate", {}).get("inputs")
+    if evaluated is not None and evaluated != content_hash(config):
+        missing.append("scores of the options in config.yaml: they were changed after the evaluation")
     return RunData(
         name=str(config.get("name", folder.name)),
         config=config,
         config_text=config_text,
         scores=scores,
-        lineage=_json(folder, "lineage.json", missing),
+        lineage=lineage,
         summary=_json(folder, "scenarios/summary.json", missing),
         tools=tools,
         probes=probes,
@@ -133,22 +143,6 @@ def _json(folder: Path, name: str, missing: list[str]) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _predictions(path: Path) -> list[Prediction]:
-    """The predictions of a file; a last line cut short by a crash is left out."""
-    raw = path.read_bytes()
-    lines = raw[: raw.rfind(b"\n") + 1].split(b"\n")
-    found = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            where = f"{path}:{number}"
-            try:
-                value = json.loads(line)
-            except ValueError as error:
-                raise RecordError(f"{where}: not valid JSON: {error}. Fix: delete the line.") from None
-            found.append(parse_record(Prediction, value, where))
-    return found
-
-
 def _answers(folder: Path, model: str, config: Mapping[str, Any], missing: list[str]) -> dict[int, Answers]:
     by_seed: dict[int, dict[tuple[str, str, str], Prediction]] = {}
     for scenario in SCENARIOS:
@@ -156,7 +150,7 @@ def _answers(folder: Path, model: str, config: Mapping[str, Any], missing: list[
         if not path.is_file():
             missing.append(f"predictions/{model}/{scenario}.jsonl")
             continue
-        for prediction in _predictions(path):
+        for prediction in read_predictions(path):
             by_seed.setdefault(prediction.seed, {})[prediction.key] = prediction
     seeds = config.get("seeds", [])
     if by_seed and model != "base":

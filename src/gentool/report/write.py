@@ -26,6 +26,9 @@ from gentool.report.plots import bar_panels, colours, confusion_panels, loss_pan
 MIN_PAIRS = 40
 """Pairs that a cell of the endpoint needs: see ``docs/metrics.md``."""
 
+MIN_SEEDS = 3
+"""Training seeds that a verdict needs."""
+
 _HERE = Path(__file__).parent
 
 
@@ -106,7 +109,7 @@ def _render(run: RunData) -> str:
         smallest=smallest if smallest and smallest["n"] < MIN_PAIRS else None,
         min_pairs=MIN_PAIRS,
         endpoint=[(m, _endpoint(run, m)) for m in run.models],
-        comparisons=_comparisons(run, decided=bool(smallest and smallest["n"] >= MIN_PAIRS)),
+        comparisons=_comparisons(run, int(smallest["n"]) if smallest else 0),
         tables=[(m, _table(run, m)) for m in METRICS],
         scenarios=SCENARIOS,
         transitions=TRANSITIONS,
@@ -162,23 +165,36 @@ def _smallest_cell(run: RunData) -> dict[str, Any] | None:
     return min(cells, key=lambda c: int(c["n"])) if cells else None
 
 
-def _comparisons(run: RunData, decided: bool) -> list[dict[str, Any]]:
-    """The comparisons with p after Holm and a verdict in words, none where there are too few pairs."""
+def _obstacles(run: RunData, smallest: int) -> list[str]:
+    """What keeps a comparison of this run from a verdict, in words (``docs/metrics.md``, "Verdicts")."""
+    found = []
+    if smallest < MIN_PAIRS:
+        found.append("too few pairs")
+    if len(run.scores.get("seeds", [])) < MIN_SEEDS:
+        found.append("too few seeds")
+    if run.config.get("evaluate", {}).get("confidence", 0.95) < 0.95:
+        found.append("intervals narrower than 95 %")
+    return found
+
+
+def _comparisons(run: RunData, smallest: int) -> list[dict[str, Any]]:
+    """The comparisons with p after Holm and a verdict in words, none where the run is too small for one."""
     found = [dict(c) for c in run.scores.get("comparisons", [])]
     ordered = sorted((c for c in found if c.get("p") is not None), key=lambda c: float(c["p"]))
     floor = 0.0
     for rank, comparison in enumerate(ordered):
         floor = max(floor, min(1.0, (len(ordered) - rank) * comparison["p"]))
         comparison["holm"] = floor
+    obstacles = _obstacles(run, smallest)
     for comparison in found:
-        comparison.setdefault("holm", None)
+        holm = comparison.setdefault("holm", None)
         low, high = comparison["low"], comparison["high"]
-        if low is None or not decided:
-            comparison["verdict"] = "no verdict: too few pairs"
-        elif low > 0:
+        if low is None or obstacles:
+            comparison["verdict"] = f"no verdict: {', '.join(obstacles) or 'nothing to compare'}"
+        elif holm is not None and holm < 0.05 and low > 0:
             more = "at least 10 points " if low > 0.1 else ""
-            comparison["verdict"] = f"{comparison['a']} is {more}ahead"
-        elif high < 0:
+            comparison["verdict"] = f"{comparison['a']} is {more}ahead; guard not checked"
+        elif holm is not None and holm < 0.05 and high < 0:
             comparison["verdict"] = f"{comparison['a']} is behind"
         else:
             comparison["verdict"] = "no difference shown"

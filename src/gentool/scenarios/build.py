@@ -248,6 +248,11 @@ def build_scenarios(
     built = Scenarios(pairs=pairs, tools=tools, screened=dropped)
     for pair in pairs:
         _build_pair(built, pair, sides, config, seed, alike)
+    if not built.train:
+        raise ScenarioError(
+            "there is nothing to train on: no pair of group T, A or B has queries. Fix: give pairs the group T, "
+            "or none, so that the build assigns them."
+        )
     train_slots = _slots((s.tool_set for s in built.train), seed)
     built.train = [
         s.model_copy(update={"tool_set": _with_slot(s.tool_set, train_slots)}) for s in built.train
@@ -268,9 +273,9 @@ def _build_pair(
     built: Scenarios, pair: ToolPair, sides: _Sides, config: ScenarioConfig, seed: int, alike: Similarity
 ) -> None:
     def usable(tools: list[Tool]) -> list[Tool]:
-        kept, screened = screen(pair, tools, alike)
+        fit, screened = screen(pair, tools, alike)
         built.screened += screened
-        return kept
+        return fit
 
     def sets(sources: list[list[Tool]], avoid: frozenset[str] = frozenset()) -> _Sets:
         chosen = choose(pair, sources, config.k + 1, avoid)
@@ -280,16 +285,15 @@ def _build_pair(
     unseen = [usable(sides.unseen_pairs), usable(sides.unseen_pool)]
     if pair.group != "U":
         train_sets = sets(seen)
-        trained = held_out(pair, config.held_out, seed) if pair.group == "T" else set()
-        queries = [q for q in pair.queries if q.id not in trained]
+        kept = held_out(pair, config.held_out, seed) if pair.group == "T" else set()
+        queries = [q for q in pair.queries if q.id not in kept]
         built.train += _samples(train_sets, queries)
     if pair.group == "T":
         # New distractors: none of those that the pair was trained with.
         used = frozenset(t.id for t in train_sets.distractors)
         fresh = sets(seen, avoid=used)
-        kept = [q for q in pair.queries if q.id in trained]
         built.probes += _probes("seen_query_seen_tool", fresh, queries)
-        built.probes += _probes("unseen_query_seen_tool", fresh, kept)
+        built.probes += _probes("unseen_query_seen_tool", fresh, [q for q in pair.queries if q.id in kept])
         return
     # Seen and unseen distractors in turn, so that being new does not mark the tool that arrives;
     # the decoy of the zero transition is an unseen one.

@@ -85,6 +85,7 @@ def choose(
     if len(chosen) < number:
         raise ScenarioError(
             f"pair {pair.id} ({', '.join(pair.names)}) needs {number} distractors; found {len(chosen)}. "
-            "Fix: add stand-alone tools (data.tools), or lower scenarios.k."
+            "Fix: add stand-alone tools (data.tools; split train for the pairs of T, test for unseen tools), "
+            "or lower scenarios.k."
         )
     return tuple(chosen)

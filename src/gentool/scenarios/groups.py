@@ -82,7 +82,7 @@ def assign_groups(
         given = {p.group for p in cluster if p.group}
         group: Group = max(shares, key=lambda g: (shares[g] / total * len(pairs) - counts[g], shares[g]))
         if given:
-            group = min(given)
+            group = "T" if "T" in given else min(given)
         elif len(cluster) > 1 and group == "B":
             group = "T"
         for pair in cluster:

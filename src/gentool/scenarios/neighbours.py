@@ -100,6 +100,13 @@ def _sentence_vectors(model: str, texts: Sequence[str]) -> Vectors:
     return np.asarray(vectors, dtype=np.float64)
 
 
+def resolve_embedding(embedding: str) -> str:
+    """What ``auto`` means here: the sentence model if sentence-transformers is installed, else ``tfidf``."""
+    if embedding != "auto":
+        return embedding
+    return SENTENCE_MODEL if find_spec("sentence_transformers") else "tfidf"
+
+
 def similarity(
     texts: dict[str, str], embedding: str = "auto", fit_on: Sequence[str] | None = None
 ) -> Similarity:
@@ -109,8 +116,7 @@ def similarity(
     :data:`SENTENCE_MODEL` if sentence-transformers is installed, else TF-IDF. The choice made is
     ``Similarity.method``. TF-IDF weights are taken from the texts whose keys are in ``fit_on``.
     """
-    if embedding == "auto":
-        embedding = SENTENCE_MODEL if find_spec("sentence_transformers") else "tfidf"
+    embedding = resolve_embedding(embedding)
     rows = {key: i for i, key in enumerate(texts)}
     if embedding == "tfidf":
         vectors = _tfidf(list(texts.values()), [texts[k] for k in (fit_on or texts)])

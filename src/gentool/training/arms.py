@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gentool.config import Arm, Config
 from gentool.models import load_tokenizer
-from gentool.progress import Progress
+from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.records import Sample, Tool, content_hash
 from gentool.training.dataset import SampleRenderer
@@ -60,7 +60,6 @@ def train_arms(
             folders = stage_folders(stages, arm, seed, config.train.schedule)
             for plan, folder in zip(plans, folders, strict=True):
                 spec = StageSpec(
-                    model=arm,
                     arm=arm,
                     plan=plan,
                     config=config.train,
@@ -70,5 +69,7 @@ def train_arms(
                     folder=folder,
                     data_hash=data_hash,
                 )
+                if progress.stopping:
+                    raise Stopped
                 train_stage(spec, source, progress)
                 parent = str(folder)

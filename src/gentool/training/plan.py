@@ -41,15 +41,18 @@ class StagePlan:
         return list(self.items[number * n // self.steps : (number + 1) * n // self.steps])
 
 
-def stages_of(arm: Arm, schedule: Schedule) -> list[tuple[StageName, dict[Task, float]]]:
-    """The stages of an arm, each with its tasks and the share of the samples that each task gets."""
+def stages_of(arm: Arm, schedule: Schedule, replay: float = 0.0) -> list[tuple[StageName, dict[Task, float]]]:
+    """The stages of an arm, each with its tasks and the share of the samples that each task gets.
+
+    ``replay``: the share of rank samples in the select stage of ``two_pass``.
+    """
     if arm != "gentool":
         return [("select", {"select": 1.0})]
     if schedule == "one_output":
         return [("joint", {"joint": 1.0})]
     if schedule == "mixed":
         return [("mixed", {"rank": 1.0, "select": 1.0})]
-    return [("rank", {"rank": 1.0}), ("select", {"select": 1.0, "rank": -1.0})]
+    return [("rank", {"rank": 1.0}), ("select", {"select": 1.0, "rank": replay})]
 
 
 def stage_folders(stages: Path, arm: Arm, seed: int, schedule: Schedule) -> list[Path]:
@@ -63,12 +66,11 @@ def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:
 
 
 def _epoch_items(
-    samples: Sequence[int], tasks: dict[Task, float], replay: float, epoch: int, seed: int, key: str
+    samples: Sequence[int], tasks: dict[Task, float], epoch: int, seed: int, key: str
 ) -> list[Item]:
     items: list[Item] = []
     for task, share in tasks.items():
         rng = seeded("epoch", seed, key, task, epoch)
-        share = replay if share < 0 else share
         chosen = list(samples) if share >= 1 else rng.sample(list(samples), round(share * len(samples)))
         items += [Item(i, task, epoch) for i in chosen]
     seeded("shuffle", seed, key, epoch).shuffle(items)
@@ -90,23 +92,25 @@ def plan_arm(
     """
     own = arm_samples(samples, arm)
     plans = []
-    stages = stages_of(arm, config.schedule)
-    for name, tasks in stages:
+    begin = 0  # epochs go on from stage to stage, so that each shows a new order
+    for name, tasks in stages_of(arm, config.schedule, config.replay):
         epochs, rate = config.stage(arm, name)
         items: list[Item] = []
-        tokens, epoch = 0, 0
-        limit = budget[0] if budget else math.inf
-        while tokens < limit and (budget or epoch < epochs):
-            new = _epoch_items(own, tasks, config.replay, epoch, seed, name)
+        tokens, epoch, full = 0, 0, False
+        while not full and (budget or epoch < epochs):
+            new = _epoch_items(own, tasks, begin + epoch, seed, name)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:
-                if tokens >= limit:
+                more = length(item.sample, item.task)
+                full = budget is not None and tokens + more / 2 > budget[0]
+                if full:  # as near to the budget as whole samples come
                     break
                 items.append(item)
-                tokens += length(item.sample, item.task)
+                tokens += more
             epoch += 1
         steps = budget[1] if budget else max(1, round(len(items) / config.batch_size))
+        begin += epoch
         plans.append(StagePlan(name, rate, tuple(items), min(steps, len(items)), tokens))
     return plans
 
@@ -118,7 +122,7 @@ def micro_batches(items: Sequence[Item], number: int, length: Callable[[int, Tas
     return [ordered[j * n // number : (j + 1) * n // number] for j in range(number)]
 
 
-def micro_batches_per_step(plan: StagePlan, micro_batch_size: int, processes: int) -> int:
-    """How many micro-batches each process sees in a step."""
+def micro_batches_per_step(plan: StagePlan, micro_batch_size: int) -> int:
+    """How many micro-batches the largest step of a plan needs."""
     largest = max(len(plan.step(i)) for i in range(plan.steps))
-    return math.ceil(largest / (micro_batch_size * processes))
+    return math.ceil(largest / micro_batch_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 
 from gentool.config import TrainConfig
-from gentool.models import context_length, device, load_model, weights_hash
+from gentool.models import context_length, device, load_model, torch_dtype, weights_hash
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.records import content_hash, write_text
@@ -23,12 +25,17 @@ from gentool.training.plan import StagePlan, micro_batches_per_step
 
 MANIFEST = "stage.json"
 
+STAGE_OPTIONS = {
+    "method", "lora", "micro_batch_size", "warmup", "scheduler", "weight_decay", "max_grad_norm", "bf16",
+    "gradient_checkpointing",
+}  # fmt: skip
+"""The options that a stage's weights depend on, besides what its plan holds."""
+
 
 @dataclass(frozen=True)
 class StageSpec:
     """All that a stage's result depends on."""
 
-    model: str
     arm: str
     plan: StagePlan
     config: TrainConfig
@@ -41,7 +48,6 @@ class StageSpec:
     def identity(self, renderer: Renderer) -> dict[str, Any]:
         """What is written to the manifest, and must be unchanged for a checkpoint to be resumed."""
         return {
-            "model": self.model,
             "arm": self.arm,
             "stage": self.plan.name,
             "seed": self.seed,
@@ -55,7 +61,7 @@ class StageSpec:
             "tool_format": renderer.tool_format,
             "parent_hash": weights_hash(self.parent),
             "dtype": self.dtype,
-            "config": self.config.model_dump(mode="json"),
+            "options": self.config.model_dump(mode="json", include=STAGE_OPTIONS),
         }
 
 
@@ -75,7 +81,8 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 
 def _prepare(spec: StageSpec) -> Any:
     """The parent's model, ready to train: all weights, or an adapter on frozen ones."""
-    model = load_model(spec.parent, spec.dtype, trainable=True)
+    dtype = torch_dtype(spec.dtype, train_all=spec.config.method == "full")
+    model = load_model(spec.parent, dtype, trainable=True)
     if spec.config.method == "full":
         return model
     from peft import LoraConfig, PeftModel, get_peft_model
@@ -113,7 +120,7 @@ def _check_context(model: Any, plan: StagePlan, source: SampleRenderer) -> None:
 
 def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
     config, on = spec.config, device().type
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,  # one entry of the dataset is a micro-batch
         gradient_accumulation_steps=per_step,
@@ -129,6 +136,7 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
         seed=spec.seed,
         train_sampling_strategy="sequential",
         logging_steps=min(config.log_steps, spec.plan.steps),
+        logging_nan_inf_filter=False,  # a loss that is not a number must be seen
         save_steps=config.save_steps,
         save_total_limit=1,
         remove_unused_columns=False,
@@ -136,6 +144,14 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
         report_to=[],
         disable_tqdm=True,
     )
+    if arguments.world_size > 1:
+        raise TrainingError(
+            f"found {arguments.world_size} processes; training runs in one. Fix: start it without torchrun or "
+            "accelerate launch."
+        )
+    # With several GPUs Trainer would split batches over them by DataParallel, and take several micro-batches at once.
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
 
 
 def _checkpoint(folder: Path, identity: dict[str, Any]) -> str | None:
@@ -153,9 +169,9 @@ def _checkpoint(folder: Path, identity: dict[str, Any]) -> str | None:
 
 
 def finished(folder: Path, identity: dict[str, Any]) -> bool:
-    """Whether ``folder`` holds the finished stage that ``identity`` describes."""
+    """Whether ``folder`` holds the finished stage that ``identity`` describes, weights and all."""
     manifest = folder / MANIFEST
-    if not manifest.is_file():
+    if not manifest.is_file() or not any(folder.glob("*.safetensors")):
         return False
     return bool(json.loads(manifest.read_text(encoding="utf-8"))["identity"] == identity)
 
@@ -168,55 +184,51 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     """
     renderer = source.renderer
     identity = spec.identity(renderer)
-    label = f"{spec.model} seed {spec.seed}: {spec.plan.name}"
+    label = f"{spec.arm} seed {spec.seed}: {spec.plan.name}"
     if finished(spec.folder, identity):
         progress.say(f"{label}: done before")
         return
+    # The manifest of other weights must not stand beside those written now.
+    (spec.folder / MANIFEST).unlink(missing_ok=True)
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
     _check_context(model, spec.plan, source)
     work = spec.folder / "checkpoints"
     checkpoint = _checkpoint(work, identity)
-    arguments = _arguments(spec, work, 1)
-    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size, arguments.world_size)
-    arguments.gradient_accumulation_steps = per_step
-    watch = _Watch(progress, label, spec.plan.steps)
+    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size)
     trainer = Trainer(
         model=model,
-        args=arguments,
-        train_dataset=MicroBatches(spec.plan, source, per_step * arguments.world_size),
+        args=_arguments(spec, work, per_step),
+        train_dataset=MicroBatches(spec.plan, source, per_step),
         data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id, whole=not keeps_logits(model)),
-        callbacks=[watch],
+        callbacks=[_Watch(progress, label, spec.plan.steps)],
     )
-    trainer.remove_callback(_printer())
+    trainer.remove_callback(PrinterCallback)
     started = time.time()
     trainer.train(resume_from_checkpoint=checkpoint)
     if trainer.state.global_step < spec.plan.steps:
         raise Stopped
-    if not trainer.is_world_process_zero():
-        return
-    trainer.save_model(str(spec.folder))
-    renderer.tokenizer.save_pretrained(str(spec.folder))
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if any(entry["loss"] != entry["loss"] for entry in log):
+    if not all(math.isfinite(entry["loss"]) for entry in log):
+        shutil.rmtree(work)
         raise TrainingError(
             f"{label}: the loss is not a number. Fix: lower train.learning_rate, or set model.dtype: float32."
         )
+    trainer.save_model(str(spec.folder))
+    (spec.folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of no use to us
+    renderer.tokenizer.save_pretrained(str(spec.folder))
     write_text(spec.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in log))
-    metrics = {
-        "first_loss": log[0]["loss"] if log else None,
-        "last_loss": log[-1]["loss"] if log else None,
-        "seconds": round(time.time() - started, 1),
-        "resumed_from": checkpoint and Path(checkpoint).name,
+    manifest = {
+        "identity": identity,
+        "config": spec.config.model_dump(mode="json"),
+        "parent": spec.parent,
+        "weights": weights_hash(str(spec.folder)),
+        "metrics": {
+            "first_loss": log[0]["loss"] if log else None,
+            "last_loss": log[-1]["loss"] if log else None,
+            "seconds": round(time.time() - started, 1),
+            "resumed_from": checkpoint and Path(checkpoint).name,
+        },
     }
-    write_text(
-        spec.folder / MANIFEST,
-        json.dumps({"identity": identity, "parent": spec.parent, "metrics": metrics}, indent=2) + "\n",
-    )
+    write_text(spec.folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     shutil.rmtree(work)
-
-
-def _printer() -> Any:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback
