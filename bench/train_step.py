@@ -42,8 +42,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path("bench/results/train_step.json"))
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="change the demo recipe")
     options = parser.parse_args()
-    config = load_config(Path("recipes/demo.yaml"))
+    config = load_config(Path("recipes/demo.yaml"), options.settings)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(config, Path(folder), Progress())
         run.build()
@@ -51,7 +52,7 @@ def main() -> None:
         renderer = make_renderer(config, base)
         source = SampleRenderer(run.samples(), run.tools(), renderer, 0, config.train.max_length)
         rows = [source.render(Item(i, "select", 0)) for i in range(options.samples)]
-        model = load_model(base, trainable=True).train()
+        model = load_model(base, torch.float32, trainable=True).train()
     pad = renderer.tokenizer.pad_token_id
     whole, targets = collate([rows], pad, whole=True), collate([rows], pad)
     step(model, whole), step(model, targets)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gentool.evaluation.match import match_call
-from gentool.records import GENERATE_RESPONSE, GradedQuery, Prediction, Probe, Tool, ToolSet
+from gentool.records import GENERATE_RESPONSE, GradedQuery, Prediction, Probe, Task, Tool, ToolSet
 from gentool.scenarios.targets import target_ranking
 
 METRICS = (
@@ -51,19 +51,17 @@ class Answers:
 
     by_key: Mapping[tuple[str, str, str], Prediction]
 
+    def _first(self, tasks: tuple[Task, ...], query: GradedQuery, tool_set: ToolSet) -> Prediction | None:
+        keys = [(task, query.id, tool_set.id) for task in tasks]
+        return next((self.by_key[key] for key in keys if key in self.by_key), None)
+
     def call(self, query: GradedQuery, tool_set: ToolSet) -> Prediction | None:
-        for task in ("select", "joint"):
-            found = self.by_key.get((task, query.id, tool_set.id))
-            if found:
-                return found
-        return None
+        """The answer that holds the call, if the model was asked."""
+        return self._first(("select", "joint"), query, tool_set)
 
     def ranking(self, query: GradedQuery, tool_set: ToolSet) -> Prediction | None:
-        for task in ("rank", "joint"):
-            found = self.by_key.get((task, query.id, tool_set.id))
-            if found:
-                return found
-        return None
+        """The answer that holds the ranking, if the model was asked for one."""
+        return self._first(("rank", "joint"), query, tool_set)
 
 
 def right_tool(query: GradedQuery, names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ def score_tables(
     """A table for each metric, scenario x transition x model in percent with intervals; then the comparisons."""
     models = list(scores["models"])
     for metric in metrics:
-        table = Table(box=SIMPLE_HEAD, title=f"{metric}, % [interval over pairs]")
+        table = Table(box=SIMPLE_HEAD, title=f"{metric} in %, and its interval over pairs")
         table.add_column("scenario", no_wrap=True)
         table.add_column("pairs", justify="right", no_wrap=True)
         for model in models:

@@ -15,6 +15,7 @@ def build_table(summary: Mapping[str, Any]) -> Table:
     screened = sum(summary["screened"].values())
     table = Table(
         box=SIMPLE_HEAD,
+        collapse_padding=True,
         title="What went where",
         caption=f"{summary['tools']} tools; pairs by group: {groups}; neighbours by {summary['embedding']}; "
         f"kept out by the screen: {screened} (screened.jsonl)",
