@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from gentool.prompting.order import seeded
 from gentool.records import Group, Tool, ToolPair
 from gentool.scenarios.neighbours import ScenarioError, Similarity
@@ -26,6 +28,10 @@ def unseen_tools(pair: ToolPair) -> tuple[Tool, ...]:
     return tuple(t for t in pair.tools if t not in trained)
 
 
+_ROWS = 512
+"""Tools compared at once: bounds the memory that a large catalogue takes."""
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -36,13 +42,19 @@ def near_duplicates(
     """Pairs of different tools, one of each side, that are alike: by name, or by what they say of themselves."""
     if not first or not second:
         return []
-    values = similarity.between([t.id for t in first], [t.id for t in second])
-    return [
-        (a, b, float(values[i, j]))
-        for i, a in enumerate(first)
-        for j, b in enumerate(second)
-        if values[i, j] >= similarity.near_duplicate or _plain(a.name) == _plain(b.name)
-    ]
+    names: dict[str, list[int]] = {}
+    for j, tool in enumerate(second):
+        names.setdefault(_plain(tool.name), []).append(j)
+    found = []
+    for start in range(0, len(first), _ROWS):
+        rows = first[start : start + _ROWS]
+        values = similarity.between([t.id for t in rows], [t.id for t in second])
+        for i, a in enumerate(rows):
+            alike = {*np.flatnonzero(values[i] >= similarity.near_duplicate).tolist()}
+            found += [
+                (a, second[j], float(values[i, j])) for j in sorted(alike | {*names.get(_plain(a.name), [])})
+            ]
+    return found
 
 
 def _clusters(pairs: Sequence[ToolPair], similarity: Similarity) -> list[list[ToolPair]]:

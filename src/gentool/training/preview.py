@@ -28,7 +28,7 @@ def preview_samples(
     for i in range(number):
         for wanted in trained:
             if task in ("all", wanted):
-                yield _panel(source, i * len(samples) // number, wanted)
+                yield _panel(source, (2 * i + 1) * len(samples) // (2 * number), wanted)
 
 
 def _panel(source: SampleRenderer, index: int, task: Task) -> Panel:
