@@ -55,10 +55,11 @@ class Progress:
         return task
 
     def update(self, task: TaskID, done: int) -> None:
-        """``done`` of the bar's steps are done."""
+        """``done`` of the bar's steps are done; a bar that is full becomes a line."""
         self._bars.update(task, completed=done)
         label, total, begun = self._labels[task]
-        if done >= total and not self.console.is_terminal:
+        if done >= total:
+            self._bars.update(task, visible=False)
             self.say(f"{label}: done in {time.monotonic() - begun:.0f} s")
 
     @contextmanager

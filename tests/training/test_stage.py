@@ -238,3 +238,19 @@ def test_weights_of_an_adapter_have_the_same_dtype_in_both_stages() -> None:
 
     assert torch_dtype("bfloat16") is torch.bfloat16
     assert torch_dtype("auto", train_all=True) is torch.float32
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_gradient_checkpointing_gives_the_same_losses(
+    setting: Callable[..., Setting], tmp_path: Path, method: str
+) -> None:
+    losses = []
+    for checkpointing in (False, True):
+        made = setting(
+            train__method=method, train__lora={"rank": 4}, train__gradient_checkpointing=checkpointing
+        )
+        folder = tmp_path / str(checkpointing)
+        train_stage(made.spec(folder), made.source, Progress())
+        losses.append(log_of(folder))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    assert losses[0][-1] < losses[0][0]
