@@ -276,3 +276,26 @@ def test_ctrl_c_says_how_to_go_on_and_the_same_command_goes_on(
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert list(folder.glob("checkpoint-*")), "a killed process loses nothing"
+
+
+def test_a_model_from_a_folder_with_the_text_fallback(
+    gentool: Callable[..., int], recipe: Callable[..., Path], tmp_path: Path, capsys: Any
+) -> None:
+    """A model of one's own, with a template that ignores tools: refused as it is, trained with the fallback."""
+    template = trl_template("gemma.jinja")
+    assert gentool("train", recipe(name="first", train__arms=["gentool"], evaluate__models=["base"])) == 0
+    own = tmp_path / "own"
+    (tmp_path / "runs/first/base").rename(own)
+    changes = {
+        "model": {"path": str(own), "chat_template": str(template)},
+        "train__method": "lora",
+        "train__schedule": "one_output",
+        "train__arms": ["gentool"],
+        "evaluate__models": ["base", "gentool"],
+    }
+    file = recipe(name="second", **changes)
+    assert gentool("run", file) == 2
+    assert "ignores `tools`" in " ".join(capsys.readouterr().err.split())
+    assert gentool("run", file, "--set", "prompt.tool_format=text") == 0
+    manifest = read_json(tmp_path / "runs/second/stages/gentool/seed-0/joint/stage.json")
+    assert manifest["identity"]["tool_format"] == "text" and manifest["parent"] == str(own.resolve())
