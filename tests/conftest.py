@@ -13,7 +13,8 @@ import yaml
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs
-from gentool.records import ToolPair, write_jsonl
+from gentool.jsonl import write_jsonl
+from gentool.records import ToolPair
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test asks a hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models; pytest-xdist has the cores

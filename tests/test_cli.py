@@ -17,7 +17,8 @@ import pytest
 
 from gentool import data
 from gentool.cli import main
-from gentool.records import SCENARIOS, Prediction, read_jsonl
+from gentool.jsonl import read_jsonl
+from gentool.records import SCENARIOS, Prediction
 from tests.conftest import TEMPLATES, read_json, trl_template
 
 METRICS = {

@@ -14,6 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from gentool.jsonl import (
+    RecordError,
+    canonical_json,
+    content_hash,
+    parse_record,
+    read_jsonl,
+    to_json,
+    write_jsonl,
+    write_text,
+)
 from gentool.records import (
     GENERATE_RESPONSE,
     GENERATE_RESPONSE_TOOL,
@@ -23,20 +33,12 @@ from gentool.records import (
     Prediction,
     Probe,
     Record,
-    RecordError,
     Sample,
     Tool,
     ToolCall,
     ToolPair,
     ToolSet,
     UseCase,
-    canonical_json,
-    content_hash,
-    parse_record,
-    read_jsonl,
-    to_json,
-    write_jsonl,
-    write_text,
 )
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

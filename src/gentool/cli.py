@@ -15,9 +15,9 @@ from rich.console import Console
 
 from gentool import __version__
 from gentool.config import Config, ConfigError, load_config
+from gentool.jsonl import GenToolError
 from gentool.pipeline import Run, Step
 from gentool.progress import Progress
-from gentool.records import GenToolError
 
 app = typer.Typer(
     no_args_is_help=True,

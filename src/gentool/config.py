@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from gentool.records import GenToolError, Group, describe_errors
+from gentool.jsonl import GenToolError, describe_errors
+from gentool.records import Group
 
 Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gentool.records import content_hash, write_text
+from gentool.jsonl import content_hash, write_text
 
 _PACKAGES = (
     "gentool",

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from gentool.config import ModelConfig, RandomInit
-from gentool.records import GenToolError
+from gentool.jsonl import GenToolError
 
 transformers.utils.logging.disable_progress_bar()  # our own bars are enough
 

@@ -14,9 +14,10 @@ from typing import Literal
 from gentool import __version__, data
 from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import Arm, Config, ModelKey, dump_config
+from gentool.jsonl import read_jsonl, write_text
 from gentool.lineage import Lineage, files_hash
 from gentool.progress import Progress, Stopped
-from gentool.records import SCENARIOS, Probe, Sample, Tool, read_jsonl, write_text
+from gentool.records import SCENARIOS, Probe, Sample, Tool
 from gentool.training.plan import stage_folders
 
 Step = Literal["build", "train", "evaluate", "report"]

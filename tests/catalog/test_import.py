@@ -22,7 +22,8 @@ from gentool.catalog.names import unique_names, valid_name
 from gentool.catalog.openai import write_openai
 from gentool.catalog.references import reference_problems
 from gentool.catalog.schema import tool_problems
-from gentool.records import GENERATE_RESPONSE, NAME_PATTERN, Function, Tool, read_jsonl, write_jsonl
+from gentool.jsonl import read_jsonl, write_jsonl
+from gentool.records import GENERATE_RESPONSE, NAME_PATTERN, Function, Tool
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "mcp_servers.jsonl.gz"
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

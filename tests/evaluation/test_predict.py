@@ -13,21 +13,12 @@ from rich.console import Console
 from gentool.evaluation.predict import EVALUATION_EPOCH, Asker, read_predictions, shown_tools
 from gentool.evaluation.requests import Request
 from gentool.inference.backend import Completion
+from gentool.jsonl import RecordError, write_jsonl
 from gentool.models import make_tokenizer
 from gentool.progress import Progress, Stopped
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Renderer
-from gentool.records import (
-    GENERATE_RESPONSE,
-    Function,
-    GradedQuery,
-    Prediction,
-    RecordError,
-    Tool,
-    ToolCall,
-    ToolSet,
-    write_jsonl,
-)
+from gentool.records import GENERATE_RESPONSE, Function, GradedQuery, Prediction, Tool, ToolCall, ToolSet
 
 TOOLS = {t.id: t for t in (Tool(function=Function(name=n)) for n in ("rich", "plain", "noise"))}
 SET = ToolSet(pair="p", pair_tools=(), distractors=tuple(TOOLS))

@@ -11,6 +11,7 @@ import yaml
 
 from gentool.evaluation.metrics import Answers, probe_metrics
 from gentool.evaluation.scores import make_scores
+from gentool.jsonl import write_jsonl
 from gentool.records import (
     GENERATE_RESPONSE,
     SCENARIOS,
@@ -22,7 +23,6 @@ from gentool.records import (
     Tool,
     ToolCall,
     ToolSet,
-    write_jsonl,
 )
 
 HOSTILE = "</script><img src=x onerror=alert(1)><!-- & \u2028 <b>bold</b>"

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import ScenarioConfig
 from gentool.data import PAIRS, TOOLS
+from gentool.jsonl import read_jsonl
 from gentool.records import (
     GENERATE_RESPONSE,
     SCENARIOS,
@@ -34,7 +35,6 @@ from gentool.records import (
     ToolCall,
     ToolPair,
     ToolSet,
-    read_jsonl,
 )
 from gentool.scenarios import neighbours
 from gentool.scenarios.build import Scenarios, build_scenarios, held_out, split_pool, write_scenarios

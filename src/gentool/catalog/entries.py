@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gentool.records import GenToolError, Record
+from gentool.jsonl import GenToolError
+from gentool.records import Record
 
 MAX_DEPTH = 64
 """Deeper entries are rejected: a schema of 120 levels exhausts the stack while it is checked, real ones have 20."""

@@ -23,7 +23,8 @@ from gentool.catalog.names import name_repairs, original_name, unique_names, val
 from gentool.catalog.references import reference_problems
 from gentool.catalog.repair import repaired_parameters
 from gentool.catalog.schema import tool_problems
-from gentool.records import RecordError, Tool, canonical_json, parse_record
+from gentool.jsonl import RecordError, canonical_json, parse_record
+from gentool.records import Tool
 
 __all__ = ["FORMATS", "CatalogError", "Imported", "Note", "import_tools", "original_name", "summary_table"]
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 
-from gentool.records import GENERATE_RESPONSE, NAME_PATTERN, content_hash
+from gentool.jsonl import content_hash
+from gentool.records import GENERATE_RESPONSE, NAME_PATTERN
 
 _LONGEST = 64
 _LONGEST_SLUG = 24

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gentool.catalog.entries import Entry, Row, excerpt, tools_of
-from gentool.records import Tool, write_text
+from gentool.jsonl import write_text
+from gentool.records import Tool
 
 
 def _is_tool(value: Any) -> bool:

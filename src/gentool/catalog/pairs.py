@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from gentool.catalog.schema import pair_problems, tool_problems
-from gentool.records import GENERATE_RESPONSE, RecordError, Tool, ToolPair, parse_record, read_jsonl_lines
+from gentool.jsonl import RecordError, parse_record, read_jsonl_lines
+from gentool.records import GENERATE_RESPONSE, Tool, ToolPair
 
 
 def read_pairs(path: Path) -> list[ToolPair]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from gentool.catalog.importer import Imported
-from gentool.records import write_jsonl, write_text
+from gentool.jsonl import write_jsonl, write_text
 
 
 def write_imported(imported: Imported, folder: Path) -> None:

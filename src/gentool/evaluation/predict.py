@@ -9,19 +9,11 @@ from pathlib import Path
 
 from gentool.evaluation.requests import Request
 from gentool.inference.backend import Backend, Completion
+from gentool.jsonl import content_hash, parse_record, read_jsonl_lines, to_json, write_jsonl
 from gentool.progress import Progress, Stopped
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Renderer
-from gentool.records import (
-    GENERATE_RESPONSE_TOOL,
-    Prediction,
-    Tool,
-    content_hash,
-    parse_record,
-    read_jsonl_lines,
-    to_json,
-    write_jsonl,
-)
+from gentool.records import GENERATE_RESPONSE_TOOL, Prediction, Tool
 
 EVALUATION_EPOCH = -1
 """Orders shown in evaluation: an epoch that training never has."""
@@ -36,7 +28,7 @@ def shown_tools(request: Request, tools: Mapping[str, Tool], seed: int) -> list[
 def read_predictions(path: Path) -> list[Prediction]:
     """The predictions of a file, none if there is no file; a last line that a crash cut short is left out.
 
-    Raises :class:`gentool.records.RecordError` for a bad line.
+    Raises :class:`gentool.jsonl.RecordError` for a bad line.
     """
     if not path.is_file():
         return []

@@ -11,7 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gentool.records import ToolCall, refuse_constant
+from gentool.jsonl import refuse_constant
+from gentool.records import ToolCall
 
 
 class Malformed(ValueError):

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gentool.jsonl import GenToolError, content_hash
 from gentool.prompting.parse import Malformed, Parsed, parse_calls, parse_response
-from gentool.records import GENERATE_RESPONSE_TOOL, Function, GenToolError, Task, Tool, ToolCall, content_hash
+from gentool.records import GENERATE_RESPONSE_TOOL, Function, Task, Tool, ToolCall
 
 ToolFormat = Literal["native", "text"]
 

@@ -12,17 +12,8 @@ from gentool.config import Arm, Schedule
 from gentool.evaluation.metrics import Answers, confusion, probe_metrics
 from gentool.evaluation.predict import read_predictions
 from gentool.evaluation.requests import choose_probes
-from gentool.records import (
-    SCENARIOS,
-    Prediction,
-    Probe,
-    Record,
-    RecordError,
-    Tool,
-    content_hash,
-    read_jsonl,
-    read_jsonl_lines,
-)
+from gentool.jsonl import RecordError, content_hash, read_jsonl, read_jsonl_lines
+from gentool.records import SCENARIOS, Prediction, Probe, Record, Tool
 from gentool.training.plan import stages_of
 
 R = TypeVar("R", bound=Record)
@@ -86,7 +77,7 @@ class RunData:
 
 
 def read_run(folder: Path, config_text: str, config: Mapping[str, Any], scores: Mapping[str, Any]) -> RunData:
-    """Read a run folder. Raises :class:`gentool.records.RecordError` for a file that cannot be read."""
+    """Read a run folder. Raises :class:`gentool.jsonl.RecordError` for a file that cannot be read."""
     missing: list[str] = []
     tools = {t.id: t for t in _read(Tool, folder, "scenarios/tools.jsonl", missing)}
     probes = [p for s in SCENARIOS for p in _read(Probe, folder, f"scenarios/{s}.jsonl", missing)]

@@ -16,7 +16,8 @@ from markupsafe import Markup
 
 from gentool.evaluation.metrics import METRICS
 from gentool.evaluation.scores import ENDPOINT_CELLS, SCHEMA
-from gentool.records import SCENARIOS, TRANSITIONS, GenToolError, write_text
+from gentool.jsonl import GenToolError, write_text
+from gentool.records import SCENARIOS, TRANSITIONS
 from gentool.report import labels
 from gentool.report.collect import CONFUSION, RunData, read_run
 from gentool.report.explorer import explorer_data, script_json
@@ -40,7 +41,7 @@ def write_report(folder: Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
     Parts of a run that are missing are named in the report. Raises :class:`ReportError` for a folder that
-    is no run folder or has no scores, :class:`gentool.records.RecordError` for a file that cannot be read.
+    is no run folder or has no scores, :class:`gentool.jsonl.RecordError` for a file that cannot be read.
     """
     config_text, config, scores = _check_folder(folder)
     run = read_run(folder, config_text, config, scores)

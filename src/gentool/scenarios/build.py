@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gentool.config import ScenarioConfig
+from gentool.jsonl import write_jsonl, write_text
 from gentool.prompting.order import seeded
 from gentool.records import (
     SCENARIOS,
@@ -21,8 +22,6 @@ from gentool.records import (
     ToolPair,
     ToolSet,
     Transition,
-    write_jsonl,
-    write_text,
 )
 from gentool.scenarios.distractors import Screened, choose, screen
 from gentool.scenarios.groups import (

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gentool.records import GenToolError, Tool
+from gentool.jsonl import GenToolError
+from gentool.records import Tool
 
 Vectors = NDArray[np.float64]
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gentool.config import Arm, Config
+from gentool.jsonl import content_hash
 from gentool.models import load_tokenizer
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
-from gentool.records import Sample, Tool, content_hash
+from gentool.records import Sample, Tool
 from gentool.training.dataset import SampleRenderer
 from gentool.training.plan import StagePlan, plan_arm, stage_folders
 from gentool.training.stage import StageSpec, train_stage

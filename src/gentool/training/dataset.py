@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
+from gentool.jsonl import GenToolError
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import GENERATE_RESPONSE_TOOL, GenToolError, Sample, Task, Tool
+from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
 from gentool.training.plan import Item, StagePlan, micro_batches
 
 

@@ -16,10 +16,10 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from gentool.config import TrainConfig
+from gentool.jsonl import content_hash, write_text
 from gentool.models import context_length, device, load_model, torch_dtype, weights_hash
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
-from gentool.records import content_hash, write_text
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import StagePlan, micro_batches_per_step
 
