@@ -201,7 +201,7 @@ def test_import_writes_a_catalogue_that_build_can_use(
     (tmp_path / "mcp.json").write_text(json.dumps(listed), encoding="utf-8")
     assert gentool("import", "mcp.json", "--out", "catalogue") == 0
     assert len((tmp_path / "catalogue/tools.jsonl").read_text().splitlines()) == len(tools)
-    assert gentool("build", recipe(data__tools=str(tmp_path / "catalogue/tools.jsonl"))) == 0
+    assert gentool("build", recipe(data__tools=[str(tmp_path / "catalogue/tools.jsonl"), "package"])) == 0
     assert "unseen_query_unseen_tool" in capsys.readouterr().err
 
 
@@ -222,6 +222,9 @@ def test_import_writes_a_catalogue_that_build_can_use(
         (["import", "absent.json"], ["absent.json"]),
         (["predict", "--model", "absent", "--tools", "TOOLS", "x"], ["no tokenizer at 'absent'", "Fix:"]),
         (["preview", "RECIPE", "--task", "nothing"], ["--task", "nothing"]),
+        (["preview", "RECIPE", "--task", "joint"], ["--task", "two_pass trains rank, select"]),
+        (["predict", "-m", "x", "-t", "TOOLS", "--now", "tomorrow", "x"], ["--now", "ISO 8601", "Fix:"]),
+        (["report", "RECIPE"], ["is a file", "gentool run"]),
     ],
 )
 def test_bad_input_gives_one_message_and_exit_code_2(

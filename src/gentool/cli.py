@@ -18,6 +18,7 @@ from gentool.config import Config, ConfigError, load_config
 from gentool.jsonl import GenToolError
 from gentool.pipeline import Run, Step
 from gentool.progress import Progress
+from gentool.records import check_now
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -232,6 +233,11 @@ def predict(
       gentool predict --model runs/demo/stages/gentool/seed-0/select \\
         --tools tools.json "Any trains to Lyon tonight?"
     """
+    if now is not None:
+        try:
+            check_now(now)
+        except ValueError as error:
+            raise ConfigError(f"--now: {error}") from None
     from gentool.inference.predict import predict_query
 
     answer: dict[str, Any] = predict_query(model, tools, query, now, rank, max_new_tokens, tool_format)

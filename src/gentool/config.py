@@ -34,7 +34,9 @@ class DataConfig(Options):
     """What to build from. ``package`` stands for the pairs and tools that come with GenTool."""
 
     pairs: str = Field("package", description="JSONL of ToolPairs with graded queries")
-    tools: str | None = Field("package", description="JSONL of stand-alone tools, for distractors")
+    tools: str | list[str] | None = Field(
+        "package", description="JSONL of stand-alone tools, for distractors; or a list of such files"
+    )
 
 
 class ScenarioConfig(Options):

@@ -83,7 +83,9 @@ def write_text(path: Path, text: str) -> None:
 _FIXES = {
     "missing": "add the field",
     "extra_forbidden": "remove the field or correct its name",
-    "string_pattern_mismatch": "use letters, digits, _ and - only, at most 64",
+    "string_pattern_mismatch": "use letters, digits, _ and - only, at most 64 for a tool's name",
+    "list_type": "write a list, like [a, b]",
+    "model_type": "write one JSON object a line",
     "string_too_short": "write a text",
     "literal_error": "use one of the values named",
 }
@@ -95,7 +97,9 @@ def describe_errors(error: ValidationError, where: str) -> str:
     for part in error.errors(include_url=False):
         field = ".".join(str(p) for p in part["loc"]) or "(record)"
         message = part["msg"]
-        if part["type"] != "gentool":
+        if part["type"] == "value_error":
+            message = f"{message.removeprefix('Value error, ')}."
+        elif part["type"] != "gentool":
             found = canonical_json(part["input"])[:120] if _is_json(part["input"]) else "?"
             fix = _FIXES.get(part["type"], "correct the value")
             message = f"{message}; found {found}. Fix: {fix}."

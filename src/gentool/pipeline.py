@@ -49,11 +49,11 @@ class Run:
         """Write the options down, as soon as something is made with them."""
         write_text(self.folder / "config.yaml", dump_config(self.config))
 
-    def _input_paths(self) -> tuple[Path, Path | None]:
+    def _input_paths(self) -> tuple[Path, list[Path]]:
         source = self.config.data
+        names = [source.tools] if isinstance(source.tools, str) else source.tools or []
         pairs = data.PAIRS if source.pairs == "package" else Path(source.pairs)
-        tools = data.TOOLS if source.tools == "package" else source.tools and Path(source.tools)
-        return pairs, tools or None
+        return pairs, [data.TOOLS if name == "package" else Path(name) for name in names]
 
     def _scenario_files(self) -> list[Path]:
         names = ["pairs", "tools", "train", *SCENARIOS]
@@ -66,10 +66,9 @@ class Run:
         from gentool.scenarios.table import build_table
 
         config = self.config
-        pairs_path, tools_path = self._input_paths()
-        paths = [p for p in (pairs_path, tools_path) if p]
+        pairs_path, tool_paths = self._input_paths()
         inputs = [
-            files_hash(paths),
+            files_hash([pairs_path, *tool_paths]),
             config.scenarios.model_dump(mode="json"),
             resolve_embedding(config.scenarios.embedding),
             config.seed,
@@ -80,7 +79,7 @@ class Run:
         else:
             started = datetime.now(UTC)
             pairs = read_pairs(pairs_path)
-            pool = read_tools(tools_path) if tools_path else []
+            pool = list({t.id: t for path in tool_paths for t in read_tools(path)}.values())
             built = build_scenarios(pairs, pool, config.scenarios, config.seed)
             self._write_config()
             write_scenarios(built, self.scenarios)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from gentool.jsonl import canonical_json, content_hash
@@ -242,6 +243,14 @@ class Derivation(Record):
     note: str = ""
 
 
+def check_now(value: str) -> None:
+    """Refuse a ``now`` that is not a date and time in ISO 8601."""
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        raise _invalid("a date and time in ISO 8601", repr(value), "write it like 2026-03-14T09:30") from None
+
+
 class GradedQuery(IdRecord):
     """A query with a grade for each tool of its pair, and a call for each that can serve it.
 
@@ -274,6 +283,13 @@ class GradedQuery(IdRecord):
             if call.name == tool:
                 return call
         raise KeyError(tool)
+
+    @field_validator("now")
+    @classmethod
+    def _iso(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_now(value)
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

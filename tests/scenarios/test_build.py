@@ -765,7 +765,7 @@ def test_pool_is_split_as_it_says_and_else_by_share() -> None:
 
 
 def test_too_few_distractors_is_refused_with_a_fix() -> None:
-    with pytest.raises(ScenarioError, match=r"needs 6 distractors; found \d+\. Fix: add stand-alone tools"):
+    with pytest.raises(ScenarioError, match=r"needs 6 train-side distractors; found \d+\. Fix: add stand-alone tools"):
         build_scenarios(small(), make_pool(6), config(), 0)
 
 
@@ -928,3 +928,16 @@ def test_pairs_without_any_to_train_on_are_refused() -> None:
     pairs = [make_pair(str(i), "U") for i in range(3)]
     with pytest.raises(ScenarioError, match=r"nothing to train on.*Fix: give pairs the group T"):
         build_scenarios(pairs, make_pool(), config(), 0)
+
+
+def test_a_query_that_nearly_repeats_a_trained_one_is_not_held_out() -> None:
+    pair = make_pair("t", "T")
+    first = pair.queries[0]
+    again = [
+        first.model_copy(update={"id": "", "query": first.query + mark}) for mark in ("!", "?", "...", " ")
+    ]
+    again = [GradedQuery.model_validate(q.model_dump()) for q in again]
+    pair = pair.model_copy(update={"queries": (first, *again)})
+    built = build_scenarios([pair, make_pair("u", "U")], make_pool(), config(held_out=0.5), 0)
+    assert not [p for p in built.probes if p.scenario == "unseen_query_seen_tool"]
+    assert {s.query_id for s in built.train if s.pair == pair.id} == {q.id for q in pair.queries}

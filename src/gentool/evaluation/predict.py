@@ -96,8 +96,7 @@ class Asker:
                     }
                 )
             kept.append(old)
-        if path.is_file():
-            write_jsonl(path, kept)
+        write_jsonl(path, kept)
         return [p for p in kept if p.seed == self.seed]
 
     def ask(
@@ -118,7 +117,6 @@ class Asker:
         if left:
             backend = self.load()
             bar = progress.start(f"{self.model} seed {self.seed}: {path.stem}", len(left))
-            path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as out:
                 count = 0
                 batches = backend.complete([prompts[i] for i in left], self.max_new_tokens, self.batch_size)

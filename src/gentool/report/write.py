@@ -54,7 +54,9 @@ def _check_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """The text and tree of ``config.yaml``, and ``scores.json``."""
     make = "Fix: make it with `gentool run RECIPE`."
     if not (folder / "config.yaml").is_file():
-        what = "has no config.yaml" if folder.is_dir() else "does not exist"
+        what = (
+            "has no config.yaml" if folder.is_dir() else "is a file" if folder.exists() else "does not exist"
+        )
         raise ReportError(f"{folder} is no run folder: it {what}. {make}")
     if not (folder / "scores.json").is_file():
         raise ReportError(

@@ -31,7 +31,7 @@ from gentool.scenarios.groups import (
     trained_tools,
     unseen_tools,
 )
-from gentool.scenarios.leaks import check_leaks
+from gentool.scenarios.leaks import SAME_QUERY, check_leaks
 from gentool.scenarios.neighbours import ScenarioError, Similarity, similarity, tool_text
 from gentool.scenarios.targets import target_call, target_ranking
 
@@ -104,6 +104,17 @@ def held_out(pair: ToolPair, share: float, seed: int) -> set[str]:
             if queries and len(chosen) < number:
                 chosen.append(queries.pop().id)
     return set(chosen)
+
+
+def _kept(pair: ToolPair, config: ScenarioConfig, seed: int, alike: Similarity) -> set[str]:
+    """The held-out queries, but for those that nearly repeat a trained one: these are trained too."""
+    kept = held_out(pair, config.held_out, seed)
+    trained = [q.id for q in pair.queries if q.id not in kept]
+    if not kept or not trained:
+        return kept
+    chosen = sorted(kept)
+    nearest = alike.between(chosen, trained).max(axis=1)
+    return {query for query, value in zip(chosen, nearest, strict=True) if value < SAME_QUERY}
 
 
 def _sibling(pair: ToolPair, query: GradedQuery) -> Tool:
@@ -276,29 +287,31 @@ def _build_pair(
         built.screened += screened
         return fit
 
-    def sets(sources: list[list[Tool]], avoid: frozenset[str] = frozenset()) -> _Sets:
-        chosen = choose(pair, sources, config.k + 1, avoid)
+    def sets(sources: list[list[Tool]], side: str, avoid: frozenset[str] = frozenset()) -> _Sets:
+        chosen = choose(pair, sources, config.k + 1, side, avoid)
         return _Sets(pair, chosen[:-1], chosen[-1])
 
     seen = [usable(sides.seen_pairs), usable(sides.seen_pool)]
     unseen = [usable(sides.unseen_pairs), usable(sides.unseen_pool)]
     if pair.group != "U":
-        train_sets = sets(seen)
-        kept = held_out(pair, config.held_out, seed) if pair.group == "T" else set()
+        train_sets = sets(seen, "train-side")
+        kept = _kept(pair, config, seed, alike) if pair.group == "T" else set()
         queries = [q for q in pair.queries if q.id not in kept]
         built.train += _samples(train_sets, queries)
     if pair.group == "T":
         # New distractors: none of those that the pair was trained with.
         used = frozenset(t.id for t in train_sets.distractors)
-        fresh = sets(seen, avoid=used)
+        fresh = sets(seen, "further train-side", used)
         built.probes += _probes("seen_query_seen_tool", fresh, queries)
         built.probes += _probes("unseen_query_seen_tool", fresh, [q for q in pair.queries if q.id in kept])
         return
     # Seen and unseen distractors in turn, so that being new does not mark the tool that arrives;
     # the decoy of the zero transition is an unseen one.
-    mixed = choose(pair, [unseen[0], seen[0], unseen[1], seen[1]], config.k)
+    mixed = choose(pair, [unseen[0], seen[0], unseen[1], seen[1]], config.k, "train- or test-side")
     taken = {t.name for t in mixed}
-    decoy = choose(pair, [[t for t in s if t.name not in taken] for s in unseen[::-1]], 1)[0]
+    decoy = choose(
+        pair, [[t for t in s if t.name not in taken] for s in unseen[::-1]], 1, "further test-side"
+    )[0]
     scenario: Scenario = "unseen_query_unseen_tool" if pair.group == "U" else "seen_query_unseen_tool"
     built.probes += _probes(scenario, _Sets(pair, mixed, decoy), pair.queries)
 

@@ -67,12 +67,17 @@ def _alternate(sources: Sequence[Sequence[Tool]]) -> Iterator[Tool]:
 
 
 def choose(
-    pair: ToolPair, sources: Sequence[Sequence[Tool]], number: int, avoid: frozenset[str] = frozenset()
+    pair: ToolPair,
+    sources: Sequence[Sequence[Tool]],
+    number: int,
+    side: str,
+    avoid: frozenset[str] = frozenset(),
 ) -> tuple[Tool, ...]:
     """``number`` tools of different names, from the sources in turn, each source nearest first.
 
     Sources are, say, other pairs' tools and stand-alone tools: in turn, so that where a tool comes from does not
-    tell whether it is the answer. ``avoid``: tool ids not to take. Raises :class:`ScenarioError`.
+    tell whether it is the answer. ``side`` names them in the error.
+    ``avoid``: tool ids not to take. Raises :class:`ScenarioError`.
     """
     chosen: list[Tool] = []
     names = set(pair.names)
@@ -84,8 +89,9 @@ def choose(
             names.add(tool.name)
     if len(chosen) < number:
         raise ScenarioError(
-            f"pair {pair.id} ({', '.join(pair.names)}) needs {number} distractors; found {len(chosen)}. "
-            "Fix: add stand-alone tools (data.tools; split train for the pairs of T, test for unseen tools), "
-            "or lower scenarios.k."
+            f"pair {pair.id} ({', '.join(pair.names)}) needs {number} {side} distractors; found {len(chosen)}. Fix: "
+            "add stand-alone tools to data.tools (a list of files; `package` is one), or lower scenarios.k (not below "
+            "3). "
+            "A pair of T needs about 2k + 2 on the train side, unseen tools k + 1 on the test side."
         )
     return tuple(chosen)

@@ -29,4 +29,9 @@ def build_table(summary: Mapping[str, Any]) -> Table:
         ]
         train = row["file"] == "train"
         table.add_row(row["file"], *["" if train and i > 2 else str(n) for i, n in enumerate(counts)])
+    empty = [row["file"] for row in summary["rows"] if not row["pairs"]]
+    if empty:
+        table.caption = (
+            f"{table.caption}\n[bold]No pairs in {', '.join(empty)}[/]: nothing can be said there."
+        )
     return table

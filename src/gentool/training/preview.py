@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 
 from rich.panel import Panel
 from rich.text import Text
 
-from gentool.config import Config
+from gentool.config import Config, ConfigError
 from gentool.records import Sample, Task, Tool
 from gentool.training.arms import make_renderer
 from gentool.training.dataset import SampleRenderer
@@ -24,11 +25,24 @@ def preview_samples(
     trained: list[Task] = []
     for _, stage_tasks in stages_of("gentool", config.train.schedule):
         trained += [t for t in stage_tasks if t not in trained]
-    number = min(number, len(samples))
-    for i in range(number):
+    if task != "all" and task not in trained:
+        raise ConfigError(
+            f"--task: the schedule {config.train.schedule} trains {', '.join(trained)}; found {task!r}"
+        )
+    for index in _spread(samples, number):
         for wanted in trained:
             if task in ("all", wanted):
-                yield _panel(source, (2 * i + 1) * len(samples) // (2 * number), wanted)
+                yield _panel(source, index, wanted)
+
+
+def _spread(samples: Sequence[Sample], number: int) -> list[int]:
+    """Samples of all kinds in turn, those with most useful tools first, from the middle of the file on."""
+    half = len(samples) // 2
+    kinds: dict[int, list[int]] = {}
+    for i in [*range(half, len(samples)), *range(half)]:
+        kinds.setdefault(len(samples[i].ranking), []).append(i)
+    turns = zip_longest(*(kinds[n] for n in sorted(kinds, reverse=True)))
+    return [i for turn in turns for i in turn if i is not None][:number]
 
 
 def _panel(source: SampleRenderer, index: int, task: Task) -> Panel:

@@ -72,6 +72,10 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
         self.progress = progress
         self.task = progress.start(label, steps)
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step:
+            self.progress.say(f"going on after step {state.global_step}")
+
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.progress.update(self.task, state.global_step)
         if self.progress.stopping and state.global_step < state.max_steps:
@@ -188,6 +192,8 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     if finished(spec.folder, identity):
         progress.say(f"{label}: done before")
         return
+    if (spec.folder / MANIFEST).is_file():
+        progress.say(f"{label}: what it depends on has changed, so it is trained anew")
     # The manifest of other weights must not stand beside those written now.
     (spec.folder / MANIFEST).unlink(missing_ok=True)
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
