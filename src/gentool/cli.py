@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -249,6 +250,8 @@ def predict(
 def main() -> None:
     """Entry point. Bad input ends with one message and exit code 2, never with a traceback."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # What transformers will rename one day is nothing that a user of GenTool can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
         sys.exit(app(standalone_mode=False) or 0)  # click hands back the code of an Exit
