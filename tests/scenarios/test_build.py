@@ -765,7 +765,9 @@ def test_pool_is_split_as_it_says_and_else_by_share() -> None:
 
 
 def test_too_few_distractors_is_refused_with_a_fix() -> None:
-    with pytest.raises(ScenarioError, match=r"needs 6 train-side distractors; found \d+\. Fix: add stand-alone tools"):
+    with pytest.raises(
+        ScenarioError, match=r"needs 6 train-side distractors; found \d+\. Fix: add stand-alone tools"
+    ):
         build_scenarios(small(), make_pool(6), config(), 0)
 
 
