@@ -18,6 +18,7 @@ from gentool import __version__
 from gentool.config import Config, ConfigError, load_config
 from gentool.jsonl import GenToolError
 from gentool.pipeline import Run, Step
+from gentool.processes import is_first
 from gentool.progress import Progress
 from gentool.records import check_now
 
@@ -51,7 +52,7 @@ def _escape(text: str) -> str:
 
 def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> Run:
     config: Config = load_config(recipe, settings)
-    progress = Progress()
+    progress = Progress(None if is_first() else Console(quiet=True))
     run = Run(config, runs / config.name, progress)
     module = Path(sys.argv[0]).name == "__main__.py"
     again = shlex.join([*([sys.executable, "-m", "gentool"] if module else sys.argv[:1]), *sys.argv[1:]])
@@ -63,6 +64,8 @@ def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> R
             f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False, soft_wrap=True
         )
         raise typer.Exit(130) from None
+    if not is_first():
+        raise typer.Exit
     return run
 
 

@@ -16,6 +16,7 @@ from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import Arm, Config, ModelKey, dump_config
 from gentool.jsonl import read_jsonl, write_text
 from gentool.lineage import Lineage, files_hash
+from gentool.processes import is_first, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.records import SCENARIOS, Probe, Sample, Tool
 from gentool.training.plan import stage_folders
@@ -37,12 +38,18 @@ class Run:
         return self.folder / "scenarios"
 
     def until(self, step: Step) -> None:
-        """Do all steps up to ``step``. Raises :class:`Stopped` when asked to stop."""
+        """Do all steps up to ``step``. Raises :class:`Stopped` when asked to stop.
+
+        Of several processes all train; the first one does the rest alone.
+        """
         for name in ("build", "train", "evaluate", "report"):
             if self.progress.stopping:
                 raise Stopped
-            getattr(self, name)()
-            if name == step:
+            if name == "train" or is_first():
+                getattr(self, name)()
+            if name == "build":
+                wait_for_all()
+            if name == step or (name == "train" and not is_first()):
                 return
 
     def _write_config(self) -> None:
@@ -117,7 +124,7 @@ class Run:
             files_hash([self.scenarios / "train.jsonl", template_file(self.config.model.chat_template)]),
             __version__,
         ]
-        if not self.lineage.done("base", inputs, [folder / "model.safetensors"]):
+        if is_first() and not self.lineage.done("base", inputs, [folder / "model.safetensors"]):
             started = datetime.now(UTC)
             tools = self.tools()
             samples = self.samples()
@@ -143,8 +150,12 @@ class Run:
 
         started = datetime.now(UTC)
         base = self.base()
-        self._write_config()
+        if is_first():
+            self._write_config()
+        wait_for_all()
         train_arms(self.config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
+        if not is_first():
+            return
         inputs = self.config.model_dump(mode="json", exclude={"evaluate"})
         self.lineage.record("train", inputs, self._stage_files(), self.config.seed, started)
 

@@ -122,7 +122,7 @@ def micro_batches(items: Sequence[Item], number: int, length: Callable[[int, Tas
     return [ordered[j * n // number : (j + 1) * n // number] for j in range(number)]
 
 
-def micro_batches_per_step(plan: StagePlan, micro_batch_size: int) -> int:
-    """How many micro-batches the largest step of a plan needs."""
+def micro_batches_per_step(plan: StagePlan, micro_batch_size: int, processes: int = 1) -> int:
+    """How many micro-batches the largest step of a plan needs, the same number for each process."""
     largest = max(len(plan.step(i)) for i in range(plan.steps))
-    return math.ceil(largest / micro_batch_size)
+    return math.ceil(largest / micro_batch_size / processes) * processes

@@ -18,6 +18,7 @@ from transformers.trainer_callback import PrinterCallback
 from gentool.config import TrainConfig
 from gentool.jsonl import content_hash, write_text
 from gentool.models import context_length, device, load_model, torch_dtype, weights_hash
+from gentool.processes import any_process, is_first, join, process_count, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
@@ -78,7 +79,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.progress.update(self.task, state.global_step)
-        if self.progress.stopping and state.global_step < state.max_steps:
+        if any_process(self.progress.stopping) and state.global_step < state.max_steps:
             control.should_save = True
             control.should_training_stop = True
 
@@ -127,7 +128,7 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,  # one entry of the dataset is a micro-batch
-        gradient_accumulation_steps=per_step,
+        gradient_accumulation_steps=per_step // process_count(),
         max_steps=spec.plan.steps,
         learning_rate=spec.plan.learning_rate,
         lr_scheduler_type=config.scheduler,
@@ -145,14 +146,10 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
         save_total_limit=1,
         remove_unused_columns=False,
         dataloader_pin_memory=on == "cuda",
+        ddp_find_unused_parameters=False,
         report_to=[],
         disable_tqdm=True,
     )
-    if arguments.world_size > 1:
-        raise TrainingError(
-            f"found {arguments.world_size} processes; training runs in one. Fix: start it without torchrun or "
-            "accelerate launch."
-        )
     # With several GPUs Trainer would split batches over them by DataParallel, and take several micro-batches at once.
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
@@ -160,16 +157,23 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
 
 def _checkpoint(folder: Path, identity: dict[str, Any]) -> str | None:
     """The newest whole checkpoint of this very stage; those of another configuration are cleared away."""
+    if is_first():
+        _clear(folder, identity)
+    wait_for_all()
+    whole = list(folder.glob("checkpoint-*"))
+    return str(max(whole, key=lambda c: int(c.name.split("-")[1]))) if whole else None
+
+
+def _clear(folder: Path, identity: dict[str, Any]) -> None:
+    """Remove the checkpoints of another configuration, and those that were cut short."""
     mark = folder / "identity.json"
     if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != identity:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(mark, json.dumps(identity))
-        return None
     # Trainer writes trainer_state.json last: a checkpoint without it was cut short.
-    whole = [c for c in folder.glob("checkpoint-*") if (c / "trainer_state.json").is_file()]
-    for part in set(folder.glob("checkpoint-*")) - set(whole):
-        shutil.rmtree(part)
-    return str(max(whole, key=lambda c: int(c.name.split("-")[1]))) if whole else None
+    for part in folder.glob("checkpoint-*"):
+        if not (part / "trainer_state.json").is_file():
+            shutil.rmtree(part)
 
 
 def finished(folder: Path, identity: dict[str, Any]) -> bool:
@@ -194,14 +198,16 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         return
     if (spec.folder / MANIFEST).is_file():
         progress.say(f"{label}: what it depends on has changed, so it is trained anew")
-    # The manifest of other weights must not stand beside those written now.
-    (spec.folder / MANIFEST).unlink(missing_ok=True)
+    if process_count() > 1:
+        join()  # before Trainer does, whose patience is half an hour
+    if is_first():  # the manifest of other weights must not stand beside those written now
+        (spec.folder / MANIFEST).unlink(missing_ok=True)
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
     _check_context(model, spec.plan, source)
     work = spec.folder / "checkpoints"
     checkpoint = _checkpoint(work, identity)
-    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size)
+    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size, process_count())
     trainer = Trainer(
         model=model,
         args=_arguments(spec, work, per_step),
@@ -216,11 +222,27 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         raise Stopped
     log = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not all(math.isfinite(entry["loss"]) for entry in log):
-        shutil.rmtree(work)
+        wait_for_all()
+        shutil.rmtree(work, ignore_errors=True)
         raise TrainingError(
             f"{label}: the loss is not a number. Fix: lower train.learning_rate, or set model.dtype: float32."
         )
     trainer.save_model(str(spec.folder))
+    if is_first():
+        _finish(spec, renderer, identity, log, started, checkpoint)
+        shutil.rmtree(work)
+    wait_for_all()
+
+
+def _finish(
+    spec: StageSpec,
+    renderer: Renderer,
+    identity: dict[str, Any],
+    log: list[dict[str, Any]],
+    started: float,
+    checkpoint: str | None,
+) -> None:
+    """Write what stands beside the weights, the manifest last."""
     (spec.folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of no use to us
     renderer.tokenizer.save_pretrained(str(spec.folder))
     write_text(spec.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in log))
@@ -237,4 +259,3 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         },
     }
     write_text(spec.folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    shutil.rmtree(work)
