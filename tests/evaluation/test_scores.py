@@ -1,4 +1,4 @@
-"""Scores against brute force, the bootstrap against a plain loop, and comparisons under effect and null."""
+"""Scores against brute force, intervals against a plain loop, comparisons, the guard, and what must not matter."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from gentool.evaluation.metrics import METRICS
-from gentool.evaluation.scores import ENDPOINT_CELLS, SCHEMA, make_scores
+from gentool.evaluation.scores import ENDPOINT_CELLS, GUARD, SCHEMA, make_scores
 from gentool.records import SCENARIOS, TRANSITIONS, GradedQuery, Probe, ToolSet
 
 Model = dict[int, list[dict[str, float] | None]]
@@ -76,8 +77,9 @@ SCORES = make_scores(MODELS, PROBES, [0, 1, 2], resamples=200)
 
 
 def test_layout() -> None:
-    assert list(SCORES) == ["schema", "seeds", "models", "comparisons"]
+    assert set(SCORES) == {"schema", "seeds", "confidence", "models", "comparisons"}
     assert (SCORES["schema"], SCORES["seeds"]) == (SCHEMA, [0, 1, 2])
+    assert SCORES["confidence"] == 0.95
     assert set(SCORES["models"]) == set(MODELS)
     for model in SCORES["models"].values():
         assert tuple(model) == SCENARIOS
@@ -88,7 +90,14 @@ def test_layout() -> None:
                 for cell in transition.values():
                     assert set(cell) == {"value", "low", "high", "n_pairs", "n_queries"}
     for row in SCORES["comparisons"]:
-        assert set(row) == {"a", "b", "metric", "delta", "low", "high", "p"}
+        assert set(row) == (
+            {"a", "b", "metric", "delta", "low", "high", "p", "p_holm", "mdd", "n_pairs", "n_seeds"}
+            | {"guard", "guard_passed"}
+        )
+        assert [g["name"] for g in row["guard"]] == ["zero", "decoy", "seen_tools"]
+        for entry in row["guard"]:
+            assert set(entry) == {"name", "metric", "delta", "low", "n_pairs", "passed"}
+            assert entry["metric"] == "tool_selection"
     assert [(r["a"], r["b"], r["metric"]) for r in SCORES["comparisons"]] == [
         ("gentool", "sft", "arrival"),
         ("gentool", "no_ranking", "arrival"),
@@ -149,10 +158,10 @@ def test_empty_cells() -> None:
 
 
 def _loop_bootstrap(
-    probes: list[Probe], model: Model, resamples: int, seed: int = 1
+    probes: list[Probe], model: Model, resamples: int, draw_seeds: bool = True
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Draw pairs and training seeds with replacement, pool the probes, take the mean: nothing clever."""
-    rng = random.Random(seed)
+    rng = random.Random(1)
     pairs = sorted({p.pair for p in probes})
     rows = {
         (s, pair): [(row or {})["arrival"] for p, row in zip(probes, model[s], strict=True) if p.pair == pair]
@@ -162,7 +171,7 @@ def _loop_bootstrap(
     drawn = []
     for _ in range(resamples):
         some_pairs = rng.choices(pairs, k=len(pairs))
-        some_seeds = rng.choices(sorted(model), k=len(model))
+        some_seeds = rng.choices(sorted(model), k=len(model)) if draw_seeds else sorted(model)
         values = [v for s in some_seeds for pair in some_pairs for v in rows[s, pair]]
         drawn.append(sum(values) / len(values))
     return np.array(drawn)
@@ -184,10 +193,19 @@ def _synthetic(pairs: int, seeds: int, rng: random.Random) -> tuple[list[Probe],
 def test_interval_equals_a_plain_bootstrap(seeds: int, confidence: float) -> None:
     probes, model = _synthetic(14, seeds, random.Random(3))
     cell = _cell(_score(model, probes, resamples=6000, confidence=confidence))
-    drawn = _loop_bootstrap(probes, model, 6000)
-    low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
-    assert high - low > 0.08
-    assert (cell["low"], cell["high"]) == (pytest.approx(low, abs=0.015), pytest.approx(high, abs=0.015))
+    error = _loop_bootstrap(probes, model, 3000).std(ddof=1)
+    freedom = 13.0
+    if seeds > 1:
+        by_seed = [np.mean([row["arrival"] for row in rows if row]) for rows in model.values()]
+        parts = [
+            _loop_bootstrap(probes, model, 3000, draw_seeds=False).var(),
+            np.var(by_seed, ddof=1) / seeds,
+        ]
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / 13 + parts[1] ** 2 / (seeds - 1))
+    half = stats.t.ppf((1 + confidence) / 2, freedom) * error
+    assert half > 0.04
+    assert cell["high"] - cell["value"] == pytest.approx(half, rel=0.06)
+    assert cell["value"] - cell["low"] == pytest.approx(half, rel=0.06)
 
 
 def test_interval_covers_the_truth() -> None:
@@ -218,6 +236,11 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     probes = [_probe(f"p{i}") for i in range(30)]
     cell = _cell(_score(_model([0] * 30, [1] * 30), probes))
     assert (cell["low"], cell["value"], cell["high"]) == (0, 0.5, 1)
+    rows = [[float(n < share) for n in range(30)] for share in (6, 15, 24)]
+    alike = _cell(_score(_model(rows[1], rows[1], rows[1]), probes))
+    apart = _cell(_score(_model(*rows), probes))
+    assert apart["value"] == alike["value"]
+    assert apart["high"] - apart["low"] > 1.2 * (alike["high"] - alike["low"])
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 0.25])
@@ -227,9 +250,14 @@ def test_equal_values_give_an_interval_of_no_width(value: float) -> None:
     assert [cell[k] for k in ("value", "low", "high")] == pytest.approx([value] * 3)
 
 
-def test_one_pair_gives_an_interval_of_no_width() -> None:
+def test_one_pair_tells_nothing_about_others() -> None:
     cell = _cell(_score(_model([1, 0]), [_probe("p", 0), _probe("p", 1)]))
-    assert (cell["value"], cell["low"], cell["high"], cell["n_pairs"]) == (0.5, 0.5, 0.5, 1)
+    assert (cell["value"], cell["low"], cell["high"], cell["n_pairs"]) == (0.5, 0, 1, 1)
+
+
+def test_one_resample_gives_no_error() -> None:
+    cell = _cell(_score(_model([1, 0]), [_probe("p"), _probe("q")], resamples=1))
+    assert (cell["value"], cell["low"], cell["high"]) == (0.5, 0, 1)
 
 
 def test_scores_are_the_same_each_time() -> None:
@@ -336,21 +364,45 @@ def test_interval_of_the_difference_equals_a_plain_bootstrap() -> None:
     cells: dict[Any, dict[str, list[int]]] = {}
     for i, probe in enumerate(probes):
         cells.setdefault((probe.scenario, probe.transition), {}).setdefault(probe.pair, []).append(i)
-    drawn = []
-    for _ in range(3000):
-        seeds = rng.choices(range(3), k=3)
-        pairs = {s: rng.choices(range(10), k=10) for s in (U, UU)}
-        means = []
-        for (scenario, _), by_pair in cells.items():
-            rows = [i for n in pairs[scenario] for i in by_pair[f"{scenario}{n}"]]
-            means.append(
-                np.mean(
-                    [(a[s][i] or {})["arrival"] - (b[s][i] or {})["arrival"] for s in seeds for i in rows]
+
+    def plain(draw_seeds: bool) -> list[float]:
+        drawn = []
+        names = sorted({p.pair for p in probes})
+        for _ in range(2000):
+            seeds = rng.choices(range(3), k=3) if draw_seeds else range(3)
+            pairs = rng.choices(names, k=len(names))
+            means = []
+            for by_pair in cells.values():
+                rows = [i for pair in pairs for i in by_pair.get(pair, [])]
+                means.append(
+                    np.mean(
+                        [(a[s][i] or {})["arrival"] - (b[s][i] or {})["arrival"] for s in seeds for i in rows]
+                    )
                 )
-            )
-        drawn.append(np.mean(means))
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    assert (row["low"], row["high"]) == (pytest.approx(low, abs=0.015), pytest.approx(high, abs=0.015))
+            drawn.append(float(np.mean(means)))
+        return drawn
+
+    by_seed = [
+        np.mean(
+            [
+                np.mean(
+                    [
+                        (a[s][i] or {})["arrival"] - (b[s][i] or {})["arrival"]
+                        for rows in c.values()
+                        for i in rows
+                    ]
+                )
+                for c in cells.values()
+            ]
+        )
+        for s in range(3)
+    ]
+    parts = [np.var(plain(False)), np.var(by_seed, ddof=1) / 3]
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 9 + parts[1] ** 2 / 2)
+    half = stats.t.ppf(0.975, freedom) * np.std(plain(True))
+    assert row["delta"] == pytest.approx(np.mean(by_seed))
+    assert row["high"] - row["delta"] == pytest.approx(half, rel=0.08)
+    assert row["delta"] - row["low"] == pytest.approx(half, rel=0.08)
 
 
 def test_one_training_seed_more_says_something() -> None:
@@ -358,23 +410,242 @@ def test_one_training_seed_more_says_something() -> None:
     probes = _endpoint_probes(20)
     ones, zeros = [1] * len(probes), [0] * len(probes)
     row = _compare(_model(ones, zeros), _model(zeros, zeros), probes)
-    assert (row["delta"], row["low"], row["high"]) == (0.5, 0, 1)
+    assert row["delta"] == 0.5
+    assert row["low"] < 0
 
 
-def test_pairs_that_lack_a_cell() -> None:
+@pytest.mark.parametrize("few", [1, 2])
+def test_pairs_that_lack_a_cell(few: int) -> None:
     """Few pairs in one cell: resamples without any of them must not give NaN."""
-    probes = [_probe(f"p{i}") for i in range(6)] + [_probe("p0", 0, UU, "weak_to_strong")]
-    row = _compare(_model([1, 0, 1, 0, 1, 1, 1]), _model([0] * 7), probes)
-    assert row["delta"] == pytest.approx((4 / 6 + 1) / 2)
-    assert 0 <= row["low"] <= row["delta"] <= row["high"] <= 1
+    probes = [_probe(f"p{i}") for i in range(6)]
+    probes += [_probe(f"p{i}", 0, UU, "weak_to_strong") for i in range(few)]
+    values = [1, 0, 1, 0, 1, 1, 1, 0][: 6 + few]
+    row = _compare(_model(values), _model([0] * len(values)), probes)
+    assert row["delta"] == pytest.approx((4 / 6 + 1 / few) / 2)
+    assert -1 <= row["low"] <= row["delta"] <= row["high"] <= 1
+    assert (row["low"] == -1) or few > 1
+    assert row["n_pairs"] == 0, "two of the endpoint's cells are empty"
 
 
 def test_no_endpoint_probes() -> None:
     row = _compare(_model([1]), _model([0]), [_probe("p", 0, SCENARIOS[0])])
-    assert [row[k] for k in ("delta", "low", "high", "p")] == [None] * 4
+    assert [row[k] for k in ("delta", "low", "high", "p", "p_holm", "mdd")] == [None] * 6
+    assert row["n_pairs"] == 0
 
 
 def test_only_the_contrasts_of_the_models_at_hand() -> None:
     models = {"base": MODELS["sft"], "gentool": MODELS["gentool"], "no_ranking": MODELS["no_ranking"]}
     rows = make_scores(models, PROBES, [0, 1, 2], 50)["comparisons"]
     assert [(r["a"], r["b"]) for r in rows] == [("gentool", "no_ranking")]
+
+
+def test_holm_is_over_the_contrasts_that_are_there() -> None:
+    first, second = SCORES["comparisons"]
+    low, high = sorted((first, second), key=lambda r: float(r["p"]))
+    assert low["p_holm"] == pytest.approx(min(1, 2 * low["p"]))
+    assert high["p_holm"] == pytest.approx(max(low["p_holm"], high["p"]))
+    (alone,) = make_scores({k: MODELS[k] for k in ("gentool", "sft")}, PROBES, [0, 1, 2], 200)["comparisons"]
+    assert alone["p_holm"] == alone["p"] == first["p"]
+
+
+def test_n_pairs_is_that_of_the_smallest_cell() -> None:
+    probes = _endpoint_probes(5)
+    half = [float(i % 2) for i in range(len(probes))]
+    assert _compare(_model(half), _model(half), probes)["n_pairs"] == 5
+    gone = [p for p in probes if p.pair not in (f"{UU}0", f"{UU}1") or p.transition == "zero_to_one"]
+    half = [float(i % 2) for i in range(len(gone))]
+    assert _compare(_model(half), _model(half), gone)["n_pairs"] == 3
+
+
+def test_only_seeds_and_probes_that_both_have_are_compared() -> None:
+    probes = _endpoint_probes(6)
+    rng = random.Random(1)
+    rows = [[float(rng.random() < 0.5) for _ in probes] for _ in range(4)]
+    a, b = _model(rows[0], rows[1]), _model(rows[2])
+    row = _compare(a, b, probes)
+    assert row["n_seeds"] == 1
+    assert row == _compare(_model(rows[0]), b, probes)
+    with_gap = _model(rows[0], rows[1])
+    with_gap[1][0] = None  # one seed only was asked this probe: it does not count
+    both = _model(rows[2], rows[3])
+    rest = [_model(*([None, *r[1:]] for r in pair)) for pair in (rows[:2], rows[2:])]
+    assert _compare(with_gap, both, probes) == _compare(*rest, probes)
+    assert _compare({}, b, probes)["delta"] is None
+
+
+def test_identical_models_have_no_smallest_difference() -> None:
+    """Where no pair differs, nothing tells how small a difference would be seen."""
+    assert _compare(MODELS["gentool"], MODELS["gentool"], PROBES)["mdd"] is None
+
+
+def test_smallest_difference_shrinks_with_pairs() -> None:
+    found = []
+    for pairs in (10, 40):
+        rng = random.Random(3)
+        probes = _endpoint_probes(pairs)
+        a, b = (_model([rng.random() < 0.5 for _ in probes]) for _ in range(2))
+        row = _compare(a, b, probes)
+        found.append(row["mdd"])
+        assert row["mdd"] > (row["high"] - row["low"]) / 2, (
+            "power 0.80 needs more than to touch 0 half the time"
+        )
+    assert found[1] == pytest.approx(found[0] / 2, rel=0.25)
+
+
+# ------------------------------------------------------------------------------ guard
+
+
+def _guard_probes(pairs: int = 20) -> list[Probe]:
+    """Pairs with probes in all cells; those with seen tools are the same in both scenarios."""
+    return [
+        _probe(f"{'T' if scenario.endswith('_seen_tool') else scenario}{i}", q, scenario, transition)
+        for scenario in SCENARIOS
+        for transition in TRANSITIONS
+        for i in range(pairs)
+        for q in range(2)
+    ]
+
+
+def _guard(probes: list[Probe], loses: Any, share: float = 1.0) -> tuple[dict[str, Any], Any]:
+    """A model that is right but for a share of the probes that ``loses`` names, against one always right."""
+    rng = random.Random(0)
+    right = [not (loses(p) and rng.random() < share) for p in probes]
+    row = make_scores(
+        {
+            "gentool": _model(right, metric="tool_selection"),
+            "sft": _model([1] * len(probes), metric="tool_selection"),
+        },
+        probes,
+        [0],
+        500,
+    )["comparisons"][0]
+    return {g["name"]: g for g in row["guard"]}, row["guard_passed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hit"),
+    [
+        ("zero", lambda p: p.transition == "zero" and p.scenario.endswith("_seen_tool")),
+        ("decoy", lambda p: p.transition == "zero" and not p.scenario.endswith("_seen_tool")),
+        ("seen_tools", lambda p: p.transition != "zero" and p.scenario.endswith("_seen_tool")),
+        (None, lambda p: p.transition != "zero" and not p.scenario.endswith("_seen_tool")),
+    ],
+)
+def test_guard_finds_where_a_model_loses(name: str | None, hit: Any) -> None:
+    guard, passed = _guard(_guard_probes(), hit, 0.3)
+    for key, entry in guard.items():
+        assert entry["passed"] is (key != name)
+        assert entry["n_pairs"] == 20
+        assert (entry["low"] < entry["delta"] < -0.15) if key == name else entry["delta"] == entry["low"] == 0
+    assert passed is (name is None)
+
+
+def test_guard_groups_are_disjoint_and_beside_the_endpoint() -> None:
+    cells = [cell for cells in GUARD.values() for cell in cells] + list(ENDPOINT_CELLS)
+    assert len(cells) == len(set(cells)) == 12
+    assert set(cells) == {(s, t) for s in SCENARIOS for t in TRANSITIONS}
+
+
+def test_guard_is_one_sided_and_by_its_bound() -> None:
+    """A loss of 3 points is allowed where it is certain, not where it may as well be 10."""
+    probes = _guard_probes(60)
+    base = [0.5] * len(probes)
+    for spread, passed in ((0.0, True), (0.5, False)):
+        rng = random.Random(4)
+        noise = {p.pair: rng.choice([-spread, spread]) for p in probes}
+        lower = [0.5 - 0.03 + noise[p.pair] for p in probes]
+        row = make_scores(
+            {n: _model(v, metric="tool_selection") for n, v in (("gentool", lower), ("sft", base))},
+            probes,
+            [0],
+        )["comparisons"][0]
+        assert [g["passed"] for g in row["guard"]] == [passed] * 3
+    by_pair = [noise[f"T{i}"] for i in range(60)]
+    low = np.mean(by_pair) - 0.03 - stats.t.ppf(0.95, 59) * np.std(by_pair) / 60**0.5
+    assert row["guard"][0]["low"] == pytest.approx(low, abs=0.01)
+
+
+def test_cells_of_a_guard_weigh_the_same() -> None:
+    probes = [_probe(f"T{i}", q, SCENARIOS[0], "zero") for i in range(5) for q in range(9)]
+    probes += [_probe(f"T{i}", 0, "unseen_query_seen_tool", "zero") for i in range(5)]
+    guard, _ = _guard(probes, lambda p: p.scenario == "unseen_query_seen_tool")
+    assert guard["zero"]["delta"] == pytest.approx(-0.5)
+
+
+def test_guard_without_probes_is_not_checked() -> None:
+    guard, passed = _guard([p for p in _guard_probes(3) if p.transition != "zero"], lambda p: False)
+    assert guard["zero"]["passed"] is guard["zero"]["delta"] is guard["zero"]["low"] is passed is None
+    assert (guard["zero"]["n_pairs"], guard["seen_tools"]["passed"]) == (0, True)
+    guard, passed = _guard(_guard_probes(1), lambda p: False)
+    assert [g["passed"] for g in guard.values()] == [None] * 3, "one pair tells nothing about others"
+    assert passed is None
+
+
+# ------------------------------------------------------------------------------ what must not matter
+
+
+def _with_fractions(rng: random.Random, models: dict[str, Model]) -> dict[str, Model]:
+    """Values whose sums depend on the order of adding up."""
+    return {
+        name: {seed: [{m: rng.random() for m in row or {}} for row in rows] for seed, rows in model.items()}
+        for name, model in models.items()
+    }
+
+
+def test_order_of_probes_pairs_seeds_and_models_is_of_no_effect() -> None:
+    rng = random.Random(9)
+    models = _with_fractions(rng, MODELS)
+    order = list(range(len(PROBES)))
+    rng.shuffle(order)
+    shuffled = {
+        name: {seed: [models[name][seed][i] for i in order] for seed in (2, 0, 1)}
+        for name in ("gentool", "no_ranking", "sft")
+    }
+    expected = make_scores(models, PROBES, [0, 1, 2], 100)
+    assert make_scores(shuffled, [PROBES[i] for i in order], [0, 1, 2], 100) == expected
+
+
+def test_a_cell_depends_on_its_own_answers_only() -> None:
+    kept = [i for i, p in enumerate(PROBES) if (p.scenario, p.transition) == (UU, "zero_to_one")]
+    alone = make_scores(
+        {"gentool": {s: [MODELS["gentool"][s][i] for i in kept] for s in MODELS["gentool"]}},
+        [PROBES[i] for i in kept],
+        [0, 1, 2],
+        200,
+    )
+    for metric in METRICS:
+        assert _cell(alone, metric=metric) == _cell(SCORES, metric=metric)
+    bare = {
+        s: [{"arrival": row["arrival"]} if row else None for row in rows]
+        for s, rows in MODELS["gentool"].items()
+    }
+    other = make_scores({"gentool": bare}, PROBES, [0, 1, 2], 200)
+    assert _cell(other) == _cell(SCORES), "nor on what other metrics there are"
+
+
+@pytest.mark.parametrize("pairs", [1, 3])
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("fill", ["zeros", "ones", "mixed", "none", "crossed"])
+def test_degenerate_inputs_give_plain_json(pairs: int, seeds: int, fill: str) -> None:
+    probes = _endpoint_probes(pairs) + _guard_probes(pairs)
+
+    def values(model: int, seed: int) -> list[Any]:
+        return {
+            "zeros": [0] * len(probes),
+            "ones": [1] * len(probes),
+            "mixed": [(i + seed + model) % 2 for i in range(len(probes))],
+            "none": [None] * len(probes),
+            "crossed": [(int(p.pair[-1]) + seed) % 2 if p.pair[-1].isdigit() else 0 for p in probes],
+        }[fill]
+
+    models: dict[str, Model] = {}
+    for n, name in enumerate(("gentool", "sft", "no_ranking")):
+        models[name] = {
+            s: [None if v is None else dict.fromkeys(METRICS, float(v)) for v in values(n, s)]
+            for s in range(seeds)
+        }
+    scores = make_scores(models, probes, list(range(seeds)), 50)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    for row in scores["comparisons"]:
+        assert row["p"] is None or 0 < row["p"] <= row["p_holm"] <= 1
+        assert row["guard_passed"] in (None, True, False)

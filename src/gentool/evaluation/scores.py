@@ -1,128 +1,159 @@
-"""Scores of all models: per scenario and transition, with intervals by bootstrap over pairs (and seeds)."""
+"""Scores of all models: per scenario and transition, and compared; formulas in ``docs/metrics.md``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import fsum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gentool.evaluation.metrics import METRICS
+from gentool.evaluation.statistics import (
+    Estimate,
+    Floats,
+    estimate,
+    holm,
+    pair_parts,
+    permutation_p,
+)
 from gentool.records import SCENARIOS, TRANSITIONS, Probe
 
-SCHEMA = "gentool-scores-1"
+SCHEMA = "gentool-scores-2"
 CONTRASTS = (("gentool", "sft"), ("gentool", "no_ranking"))
-ENDPOINT_CELLS = tuple(
-    (scenario, transition)
-    for scenario in ("seen_query_unseen_tool", "unseen_query_unseen_tool")
-    for transition in ("zero_to_one", "weak_to_strong")
-)
+
+Cell = tuple[str, str]
+"""Scenario and transition."""
+
+
+def _cells(scenarios: Sequence[str], *transitions: str) -> tuple[Cell, ...]:
+    return tuple((scenario, transition) for scenario in scenarios for transition in transitions)
+
+
+_SEEN = ("seen_query_seen_tool", "unseen_query_seen_tool")
+_UNSEEN = ("seen_query_unseen_tool", "unseen_query_unseen_tool")
+
+ENDPOINT_CELLS = _cells(_UNSEEN, "zero_to_one", "weak_to_strong")
 """The endpoint is ``arrival``, averaged over these cells."""
 
-Floats = NDArray[np.float64]
+GUARD = {
+    "zero": _cells(_SEEN, "zero"),
+    "decoy": _cells(_UNSEEN, "zero"),
+    "seen_tools": _cells(_SEEN, "zero_to_one", "weak_to_strong"),
+}
+"""Where a model must not lose: ``tool_selection``, averaged over the cells of each group."""
 
-ModelMetrics = Mapping[int, Sequence[dict[str, float] | None]]
+GUARD_LOSS = 0.05
+"""What a model may lose in a group of the guard; the one-sided 95 % bound counts."""
+
+ModelMetrics = Mapping[int, Sequence[Mapping[str, float] | None]]
 """Seed -> metrics of each probe, in the order of the probes."""
 
 
-def answered(model: ModelMetrics, cell: Sequence[int], metric: str) -> list[int]:
-    """The probes of a cell for which the metric is known with every seed."""
-    return [i for i in cell if all((model[s][i] or {}).get(metric) is not None for s in model)]
+def answered(models: Sequence[ModelMetrics], cell: Sequence[int], metric: str) -> list[int]:
+    """The probes of a cell for which the metric is known of every model with every seed."""
+    rows = [rows for model in models for rows in model.values()]
+    return [i for i in cell if rows and all((row[i] or {}).get(metric) is not None for row in rows)]
 
 
-class Sums:
-    """Per seed and pair: the sum of a metric over a cell's probes, and how many there are."""
+def _sums(
+    model: ModelMetrics, probes: Sequence[Probe], cells: Sequence[Sequence[int]], metric: str
+) -> tuple[Floats, Floats]:
+    """Total and count as :mod:`gentool.evaluation.statistics` takes them; pairs and seeds sorted.
 
-    def __init__(
-        self, model: ModelMetrics, probes: Sequence[Probe], cell: Sequence[int], metric: str
-    ) -> None:
-        self.seeds = sorted(model)
-        wanted = answered(model, cell, metric)
-        self.pairs = sorted({probes[i].pair for i in wanted})
-        self.queries = len({probes[i].query.id for i in wanted})
-        row = {pair: n for n, pair in enumerate(self.pairs)}
-        self.total: Floats = np.zeros((len(self.seeds), len(self.pairs)))
-        self.count: Floats = np.zeros(len(self.pairs))
-        for i in wanted:
-            self.count[row[probes[i].pair]] += 1
-            for j, seed in enumerate(self.seeds):
-                self.total[j, row[probes[i].pair]] += (model[seed][i] or {})[metric]
-
-    def value(self) -> float | None:
-        return float(self.total.mean(0).sum() / self.count.sum()) if self.pairs else None
-
-
-def _weights(rng: np.random.Generator, resamples: int, size: int) -> Floats:
-    """How often each of ``size`` things is drawn in each bootstrap resample; rows sum to ``size``."""
-    return rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(np.float64)
+    Summed without rounding on the way, so that the order of the probes is of no effect.
+    """
+    pairs = {pair: n for n, pair in enumerate(sorted({probes[i].pair for cell in cells for i in cell}))}
+    total, count = np.zeros((len(cells), len(model), len(pairs))), np.zeros((len(cells), len(pairs)))
+    for c, cell in enumerate(cells):
+        by_pair: dict[str, list[int]] = {}
+        for i in cell:
+            by_pair.setdefault(probes[i].pair, []).append(i)
+        for pair, members in by_pair.items():
+            count[c, pairs[pair]] = len(members)
+            for s, seed in enumerate(sorted(model)):
+                values = ((model[seed][i] or {})[metric] for i in members)
+                total[c, s, pairs[pair]] = fsum(values)
+    return total, count
 
 
-def _interval(values: Floats, confidence: float) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def _resampled(sums: Sums, pair_weights: Floats, seed_weights: Floats) -> Floats:
-    per_pair = seed_weights @ sums.total / len(sums.seeds)
-    return np.asarray((pair_weights * per_pair).sum(1) / (pair_weights @ sums.count))
-
-
-def _cell(sums: Sums, resamples: int, confidence: float, rng: np.random.Generator) -> dict[str, Any]:
-    value = sums.value()
-    if value is None:
+def _cell(
+    model: ModelMetrics,
+    probes: Sequence[Probe],
+    cell: Sequence[int],
+    metric: str,
+    resamples: int,
+    confidence: float,
+) -> dict[str, Any]:
+    wanted = answered([model], cell, metric)
+    if not wanted:
         return {"value": None, "low": None, "high": None, "n_pairs": 0, "n_queries": 0}
-    pairs = _weights(rng, resamples, len(sums.pairs))
-    seeds = _weights(rng, resamples, len(sums.seeds))
-    low, high = _interval(_resampled(sums, pairs, seeds), confidence)
-    return {"value": value, "low": low, "high": high, "n_pairs": len(sums.pairs), "n_queries": sums.queries}
+    total, count = _sums(model, probes, [wanted], metric)
+    found = estimate(total, count, resamples)
+    low, high = found.interval(confidence, 0, 1)
+    queries = len({probes[i].query.id for i in wanted})
+    return {"value": found.value, "low": low, "high": high, "n_pairs": count.shape[1], "n_queries": queries}
 
 
-def _cells(probes: Sequence[Probe]) -> dict[tuple[str, str], list[int]]:
-    cells: dict[tuple[str, str], list[int]] = {(s, t): [] for s in SCENARIOS for t in (*TRANSITIONS, "all")}
-    for i, probe in enumerate(probes):
-        cells[probe.scenario, probe.transition].append(i)
-        cells[probe.scenario, "all"].append(i)
-    return cells
+def _difference(
+    a: ModelMetrics,
+    b: ModelMetrics,
+    probes: Sequence[Probe],
+    cells: Sequence[Sequence[int]],
+    metric: str,
+    resamples: int,
+) -> tuple[Estimate, float, int] | None:
+    """a - b over the probes that both have, with the same seeds: estimate, p, pairs in the smallest cell.
+
+    Cells weigh the same; those without probes are left out, and make the smallest cell one of 0 pairs.
+    """
+    common = [answered([a, b], cell, metric) for cell in cells]
+    used = [cell for cell in common if cell]
+    if not used:
+        return None
+    total, count = _sums(a, probes, used, metric)
+    total -= _sums(b, probes, used, metric)[0]
+    smallest = min(len({probes[i].pair for i in cell}) for cell in common)
+    return estimate(total, count, resamples), permutation_p(pair_parts(total, count), resamples), smallest
 
 
 def _compare(
-    a: ModelMetrics, b: ModelMetrics, probes: Sequence[Probe], resamples: int, confidence: float
+    a: ModelMetrics,
+    b: ModelMetrics,
+    probes: Sequence[Probe],
+    by_cell: Mapping[Cell, Sequence[int]],
+    resamples: int,
+    confidence: float,
 ) -> dict[str, Any]:
-    """a - b on the endpoint: paired bootstrap over pairs and seeds; sign-flip permutation test over pairs."""
-    rng = np.random.default_rng(0)
-    cells = _cells(probes)
-    # Paired: the seeds and the probes that both models have.
+    """a - b on the endpoint and the guard, with the seeds that both have."""
     seeds = sorted(set(a) & set(b))
     a, b = {s: a[s] for s in seeds}, {s: b[s] for s in seeds}
-    common = {key: answered(b, answered(a, cells[key], "arrival"), "arrival") for key in ENDPOINT_CELLS}
-    used = {key: Sums(a, probes, cell, "arrival") for key, cell in common.items() if cell and seeds}
-    seed_weights = _weights(rng, resamples, len(seeds)) if seeds else np.zeros((resamples, 0))
-    if not used:
-        return {"delta": None, "low": None, "high": None, "p": None}
-    observed, drawn, flipped = [], [], []
-    for scenario in sorted({key[0] for key in used}):
-        # One draw of pairs and signs serves all cells of a scenario: they hold the same pairs.
-        of_scenario = {key: sums for key, sums in used.items() if key[0] == scenario}
-        pairs = sorted({p for sums in of_scenario.values() for p in sums.pairs})
-        weights = _weights(rng, resamples, len(pairs))
-        signs = rng.choice([-1.0, 1.0], size=(resamples, len(pairs)))
-        for key, sums in of_scenario.items():
-            columns = [pairs.index(p) for p in sums.pairs]
-            other = Sums(b, probes, common[key], "arrival")
-            difference = sums.total - other.total
-            mean, count = difference.mean(0), sums.count
-            observed.append(mean.sum() / count.sum())
-            with np.errstate(invalid="ignore"):  # a resample may hold no pair of a small cell
-                drawn.append(
-                    (weights[:, columns] * (seed_weights @ difference / len(seeds))).sum(1)
-                    / (weights[:, columns] @ count)
-                )
-            flipped.append(signs[:, columns] @ mean / count.sum())
-    delta = float(np.mean(observed))
-    low, high = _interval(np.nanmean(drawn, axis=0), confidence)
-    extreme = np.abs(np.mean(flipped, axis=0)) >= abs(delta) - 1e-12
-    return {"delta": delta, "low": low, "high": high, "p": float((1 + extreme.sum()) / (1 + resamples))}
+    endpoint: dict[str, Any] = dict.fromkeys(("delta", "low", "high", "p", "mdd")) | {"n_pairs": 0}
+    found = _difference(a, b, probes, [by_cell[cell] for cell in ENDPOINT_CELLS], "arrival", resamples)
+    if found:
+        difference, p, pairs = found
+        low, high = difference.interval(confidence, -1, 1)
+        endpoint = {"delta": difference.value, "low": low, "high": high, "p": p}
+        endpoint |= {"mdd": difference.detectable, "n_pairs": pairs}
+    guard = []
+    for name, cells in GUARD.items():
+        row: dict[str, Any] = {"name": name, "metric": "tool_selection"}
+        row |= {"delta": None, "low": None, "n_pairs": 0, "passed": None}
+        found = _difference(a, b, probes, [by_cell[cell] for cell in cells], "tool_selection", resamples)
+        if found:
+            difference, _, pairs = found
+            low = max(-1.0, difference.low(0.95))
+            row |= {"delta": difference.value, "low": low, "n_pairs": pairs}
+            # From one pair nothing follows for others: not checked, rather than failed.
+            row["passed"] = low >= -GUARD_LOSS if difference.error is not None else None
+        guard.append(row)
+    passed = [row["passed"] for row in guard]
+    return {
+        **endpoint,
+        "n_seeds": len(seeds),
+        "guard": guard,
+        "guard_passed": None if None in passed else all(passed),
+    }
 
 
 def make_scores(
@@ -135,24 +166,43 @@ def make_scores(
     """``scores.json``: see ``docs/formats.md``.
 
     Probes weigh the same within a cell; the bootstrap draws whole pairs, since queries of a pair are
-    alike. A cell without probes has value null and n 0.
+    alike. A cell without probes has value null and n 0. The order of models, seeds and probes is of no effect
+    on any number, and a number depends on nothing but the answers that it is made from.
     """
-    cells = _cells(probes)
-    scored: dict[str, Any] = {}
-    for name, model in models.items():
-        scored[name] = {}
-        for scenario in SCENARIOS:
-            scored[name][scenario] = {}
-            for transition in (*TRANSITIONS, "all"):
-                rng = np.random.default_rng(0)
-                cell = cells[scenario, transition]
-                scored[name][scenario][transition] = {
-                    metric: _cell(Sums(model, probes, cell, metric), resamples, confidence, rng)
+    by_cell: dict[Cell, list[int]] = {cell: [] for cell in _cells(SCENARIOS, *TRANSITIONS, "all")}
+    for i, probe in enumerate(probes):
+        by_cell[probe.scenario, probe.transition].append(i)
+        by_cell[probe.scenario, "all"].append(i)
+    scored = {
+        name: {
+            scenario: {
+                transition: {
+                    metric: _cell(model, probes, by_cell[scenario, transition], metric, resamples, confidence)
                     for metric in METRICS
                 }
+                for transition in (*TRANSITIONS, "all")
+            }
+            for scenario in SCENARIOS
+        }
+        for name, model in models.items()
+    }
     comparisons = [
-        {"a": a, "b": b, "metric": "arrival", **_compare(models[a], models[b], probes, resamples, confidence)}
+        {
+            "a": a,
+            "b": b,
+            "metric": "arrival",
+            **_compare(models[a], models[b], probes, by_cell, resamples, confidence),
+        }
         for a, b in CONTRASTS
         if a in models and b in models
     ]
-    return {"schema": SCHEMA, "seeds": list(seeds), "models": scored, "comparisons": comparisons}
+    corrected = holm([c["p"] for c in comparisons])
+    for comparison, p in zip(comparisons, corrected, strict=True):
+        comparison["p_holm"] = p
+    return {
+        "schema": SCHEMA,
+        "seeds": list(seeds),
+        "confidence": confidence,
+        "models": scored,
+        "comparisons": comparisons,
+    }
