@@ -24,9 +24,9 @@ from gentool.config import load_config
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress
-from gentool.training.arms import make_renderer
 from gentool.training.dataset import SampleRenderer, collate
 from gentool.training.plan import Item
+from gentool.training.prepare import make_renderer
 
 
 def step(model: Any, batch: dict[str, Any]) -> float:

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from gentool import __version__
 from gentool.config import Config, ConfigError, load_config
-from gentool.jsonl import GenToolError
+from gentool.disk import disk_error
+from gentool.jsonl import GenToolError, printable
 from gentool.pipeline import Run, Step
 from gentool.processes import is_first
 from gentool.progress import Progress
@@ -36,11 +37,15 @@ Settings = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change an option, e.g. --set train.learning_rate=1e-5."),
 ]
 Runs = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
+DropLong = Annotated[
+    bool, typer.Option("--drop-long", help="Leave out samples that do not fit, and write down which.")
+]
 _RUNS = Path("runs")
 
 
 def _fail(message: str) -> typer.Exit:
-    Console(stderr=True).print(f"[bold red]error:[/] {_escape(message)}", highlight=False, soft_wrap=True)
+    text = _escape(printable(message))
+    Console(stderr=True).print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
     return typer.Exit(2)
 
 
@@ -63,10 +68,18 @@ def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> R
         Console(stderr=True).print(
             f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False, soft_wrap=True
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(128 + progress.signal) from None
+    except Exception as error:
+        if (fault := disk_error(error, run.folder, again)) is None:
+            raise
+        raise fault from None
     if not is_first():
         raise typer.Exit
     return run
+
+
+def _dropping(settings: list[str] | None, drop_long: bool) -> list[str] | None:
+    return [*(settings or []), "train.drop_long=true"] if drop_long else settings
 
 
 @app.callback(invoke_without_command=True)
@@ -91,10 +104,10 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS, drop_long: DropLong = False) -> None:
     """Do everything: build, train, evaluate, report.
 
-    Ctrl-C stops at the next safe point; the same command goes on from there.
+    Ctrl-C or SIGTERM stops at the next safe point; the same command goes on from there.
 
     \b
     Examples:
@@ -102,7 +115,7 @@ def run(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
       gentool run recipes/demo.yaml --set name=lora --set train.method=lora
       gentool run recipes/demo.yaml --set "seeds=[0,1,2]"
     """
-    done = _run(recipe, set_, runs, "report")
+    done = _run(recipe, _dropping(set_, drop_long), runs, "report")
     from gentool.evaluation.table import score_tables
 
     scores = json.loads((done.folder / "scores.json").read_text(encoding="utf-8"))
@@ -126,13 +139,38 @@ def build(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
 
 
 @app.command()
-def train(recipe: Recipe, set_: Settings = None, runs: Runs = _RUNS) -> None:
+def train(
+    recipe: Recipe,
+    set_: Settings = None,
+    runs: Runs = _RUNS,
+    drop_long: DropLong = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would take: tokens, memory, time.")
+    ] = False,
+    random_init: Annotated[
+        bool, typer.Option("--random-init", help="With --dry-run: random weights in the model's shape.")
+    ] = False,
+) -> None:
     """Train all arms of a recipe, stage after stage.
 
     \b
-    Example:
+    Examples:
       gentool train recipes/demo.yaml --set train.epochs=2
+      gentool train recipes/qwen3-0.6b.yaml --dry-run --random-init
     """
+    if random_init and not dry_run:
+        raise ConfigError("--random-init: expected --dry-run beside it. Fix: add --dry-run.")
+    set_ = _dropping(set_, drop_long)
+    if dry_run:
+        from gentool.training.dry_run import estimate
+
+        with tempfile.TemporaryDirectory() as scratch:  # looking changes nothing
+            made = _run(recipe, set_, Path(scratch), "build")
+            config, progress = made.config, made.progress
+            base = None if random_init and config.model.path else made.base()
+            for table in estimate(config, made.samples(), made.tools(), base, progress):
+                Console().print(table)
+        return
     folder = _run(recipe, set_, runs, "train").folder
     print(f"Checkpoints: {folder / 'stages'}")
 
@@ -217,10 +255,46 @@ def import_(
 
 
 @app.command()
+def check(
+    pairs: Annotated[Path, typer.Argument(help="A file of tool pairs (data.pairs).")],
+    tools: Annotated[
+        list[Path] | None, typer.Option("--tools", "-t", help="A file of stand-alone tools (data.tools).")
+    ] = None,
+    embedding: Annotated[str, typer.Option(help="As scenarios.embedding.")] = "auto",
+) -> None:
+    """Name everything that is wrong with pairs and tools, and count what is in them.
+
+    \b
+    Ends with exit code 2 if something is wrong. Near-duplicates are told and are
+    no fault.
+
+    \b
+    Examples:
+      gentool check my_pairs.jsonl
+      gentool check my_pairs.jsonl --tools catalogue/tools.jsonl --tools package
+    """
+    from gentool import data
+    from gentool.catalog.check import check_files, check_table
+
+    checked = check_files(pairs, [data.TOOLS if str(t) == "package" else t for t in tools or []], embedding)
+    for kind, found in (("queries", checked.alike_queries), ("tools", checked.alike_tools)):
+        for line in found:
+            Console().print(f"near-duplicate {kind}: {_escape(line)}", highlight=False, soft_wrap=True)
+    Console().print(check_table(checked))
+    for problem in checked.problems:
+        _fail(problem)
+    if checked.problems:
+        raise typer.Exit(2)
+
+
+@app.command()
 def predict(
     query: Annotated[str, typer.Argument(help="What the user asks.")],
     model: Annotated[
-        str, typer.Option("--model", "-m", help="A stage folder, a model folder or a hub name.")
+        str,
+        typer.Option(
+            "--model", "-m", help="A stage folder, a model folder, a hub name, or a server's model."
+        ),
     ],
     tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of OpenAI or MCP tools.")],
     now: Annotated[str | None, typer.Option(help="The user's date and time, ISO 8601.")] = None,
@@ -229,25 +303,65 @@ def predict(
     tool_format: Annotated[
         Literal["native", "text"] | None, typer.Option(help="As the model was trained, if not given.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Ask an OpenAI-compatible server, e.g. http://127.0.0.1:8000/v1."),
+    ] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Environment variable that holds the server's key.")
+    ] = None,
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Where generate_response is called, ask again for a plain answer.")
+    ] = False,
 ) -> None:
     """Rank tools for a query and call one; prints JSON.
 
     \b
-    Example:
+    Examples:
       gentool predict --model runs/demo/stages/gentool/seed-0/select \\
         --tools tools.json "Any trains to Lyon tonight?"
+      gentool predict --server http://127.0.0.1:11434/v1 --model qwen3:8b \\
+        --tools tools.json "Any trains to Lyon tonight?"
     """
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"query: expected UTF-8; found {query!r}. Fix: use a UTF-8 locale.") from None
     if now is not None:
         try:
             check_now(now)
         except ValueError as error:
             raise ConfigError(f"--now: {error}") from None
-    from gentool.inference.predict import predict_query
+    from gentool.inference.predict import Model, local_model, predict_query, server_model
 
-    answer: dict[str, Any] = predict_query(model, tools, query, now, rank, max_new_tokens, tool_format)
-    for note in answer.pop("rejected"):
+    asked: Model[Any] = (
+        server_model(server, model, api_key_env, tool_format) if server else local_model(model, tool_format)
+    )
+    found: dict[str, Any] = predict_query(asked, tools, query, now, rank, max_new_tokens, answer)
+    for note in found.pop("rejected"):
         Console(stderr=True).print(f"rejected: {_escape(note)}", highlight=False, soft_wrap=True)
-    print(json.dumps(answer, indent=2, ensure_ascii=False))
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@app.command(name="merge-adapter")
+def merge_adapter_(
+    stage: Annotated[Path, typer.Argument(help="A stage folder that holds an adapter.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the whole model to.")],
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"] | None,
+        typer.Option(help="Of the weights written; as the base's if not given."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is there.")] = False,
+) -> None:
+    """Merge an adapter (train.method lora or qlora) into its base: one plain checkpoint.
+
+    \b
+    Example:
+      gentool merge-adapter runs/demo/stages/gentool/seed-0/select --out merged
+    """
+    from gentool.merge import merge_adapter
+
+    print(f"Model: {out} ({merge_adapter(stage, out, dtype, force)})")
 
 
 def main() -> None:
@@ -272,6 +386,7 @@ def main() -> None:
             error.show()  # type: ignore[attr-defined]
             sys.exit(2)
         if isinstance(error, OSError):
-            name = f" ({error.filename})" if error.filename else ""
-            sys.exit(_fail(f"{error.strerror or error}{name}").exit_code)
+            name = f"{error.filename}: " if error.filename else ""
+            fix = "Fix: check the path, its permissions and the space left."
+            sys.exit(_fail(f"{name}{error.strerror or error}. {fix}").exit_code)
         raise

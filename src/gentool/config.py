@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gentool.jsonl import GenToolError, describe_errors
+from gentool.jsonl import GenToolError, error_lines, excerpt, printable
 from gentool.records import Group
+from gentool.strict_yaml import parse_yaml
 
 Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]
 Schedule = Literal["two_pass", "one_output", "mixed"]
 StageName = Literal["rank", "select", "joint", "mixed"]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class ConfigError(GenToolError):
@@ -27,7 +31,17 @@ class ConfigError(GenToolError):
 class Options(BaseModel):
     """Base of all option groups."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MixOptions(Options):
+    """A file of the user's own conversations, trained on beside GenTool's samples."""
+
+    path: str = Field(description="JSONL in TRL's conversational format, with `tools` or without")
+    weight: Annotated[float, Field(ge=0)] = Field(0.1, description="assistant turns for each GenTool sample")
+    held_out: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1, description="share of the conversations kept to measure retention"
+    )
 
 
 class DataConfig(Options):
@@ -37,6 +51,7 @@ class DataConfig(Options):
     tools: str | list[str] | None = Field(
         "package", description="JSONL of stand-alone tools, for distractors; or a list of such files"
     )
+    mix: list[MixOptions] = Field(default=[], description="the user's own chat or tool data")
 
 
 class ScenarioConfig(Options):
@@ -73,12 +88,27 @@ class RandomInit(Options):
     vocabulary: Annotated[int, Field(ge=300)] = 2048
     context: Positive = Field(8192, description="longest sequence, in tokens")
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> RandomInit:
+        if self.hidden_size % (2 * self.heads) or self.heads % self.key_value_heads:
+            raise ValueError(
+                f"hidden_size {self.hidden_size} must be a multiple of 2 x heads ({self.heads}), and heads one of "
+                f"key_value_heads ({self.key_value_heads})"
+            )
+        return self
+
 
 class ModelConfig(Options):
     """The model to start from: a hub name or folder, or ``random_init``."""
 
-    path: str | None = None
+    path: str | None = Field(None, description="a hub name, or a folder")
+    revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
+        None, description="branch, tag or commit of a hub name"
+    )
     random_init: RandomInit | None = None
+    shape: dict[str, Any] | None = Field(
+        None, description="the model's config.json, for `train --dry-run --random-init` without the model"
+    )
     chat_template: str | None = Field(None, description="jinja file instead of the tokenizer's own")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
 
@@ -86,6 +116,8 @@ class ModelConfig(Options):
     def _one_source(self) -> ModelConfig:
         if (self.path is None) == (self.random_init is None):
             raise ValueError("give exactly one of `path` and `random_init`")
+        if self.revision is not None and (self.path is None or Path(self.path).is_dir()):
+            raise ValueError("revision: only a hub name has one. Fix: remove it, or give a hub name as `path`")
         return self
 
 
@@ -94,6 +126,12 @@ class PromptConfig(Options):
 
     tool_format: Literal["native", "text"] = Field(
         "native", description="text: for templates that ignore tools or drop content beside calls"
+    )
+    fallback: Literal["tool", "text"] = Field(
+        "tool", description="an answer without a tool: a call of generate_response, or plain text"
+    )
+    fallback_text: Annotated[str, Field(min_length=1)] = Field(
+        "None of the tools that I have fits this request.", description="trained on if fallback is text"
     )
 
 
@@ -117,7 +155,9 @@ class TrainConfig(Options):
 
     arms: list[Arm] = ["sft", "gentool"]
     schedule: Schedule = Field("two_pass", description="of the arm `gentool`")
-    method: Literal["full", "lora"] = "full"
+    method: Literal["full", "lora", "qlora"] = Field(
+        "full", description="all weights; an adapter; an adapter on a base in 4 bits"
+    )
     lora: LoraOptions = LoraOptions()
     epochs: Annotated[float, Field(gt=0)] = 3
     learning_rate: Annotated[float, Field(gt=0)] = 2e-5
@@ -134,6 +174,7 @@ class TrainConfig(Options):
     batch_size: Positive = 16
     micro_batch_size: Positive = Field(4, description="samples in memory at once, per device")
     max_length: Positive = Field(8192, description="tokens; a longer sample is an error")
+    drop_long: bool = Field(False, description="leave longer samples out, and write down which")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.03, description="share of the steps")
     scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -150,10 +191,85 @@ class TrainConfig(Options):
         return own.epochs or self.epochs, rate
 
 
+OPENAI_URL = "https://api.openai.com/v1"
+
+
+class ServerConfig(Options):
+    """A model behind an OpenAI-compatible server. Keys come from the environment only."""
+
+    model: Annotated[str, Field(min_length=1)]
+    base_url: str = Field(OPENAI_URL, description="address of the API; most end in /v1")
+    api_key_env: str | None = Field(
+        None,
+        description="environment variable that holds the key; OPENAI_API_KEY at OpenAI, elsewhere none by default",
+    )
+    tool_format: Literal["native", "text"] = Field(
+        "native", description="text: for servers that take no tools; written into the message instead"
+    )
+    concurrency: Positive = Field(8, description="requests at once; fewer while the server refuses as many")
+    timeout: Annotated[float, Field(gt=0)] = Field(120.0, description="seconds a request may take")
+    max_retries: Annotated[int, Field(ge=0)] = 6
+    temperature: Annotated[float, Field(ge=0)] | None = Field(0.0, description="null: not sent")
+    extra: dict[str, Any] = Field(default={}, description="further fields of the request's body")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_url(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url.strip())
+            whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            whole = False
+        if not whole:
+            raise ValueError("expected an address such as http://127.0.0.1:8000/v1")
+        # The address is written to config.yaml and into predictions. It is not repeated here.
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError(
+                "expected an address without user, password and query. Fix: put the key into an environment variable "
+                "and name it in `api_key_env`"
+            )
+        return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_not_key(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]*", name):
+            raise ValueError(
+                "expected the name of an environment variable (capitals, digits and _), not the key itself. "
+                "Fix: export the key as a variable, for example OPENROUTER_API_KEY, and write that name here"
+            )
+        return name
+
+    @field_validator("extra")
+    @classmethod
+    def _further(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        own = {"model", "messages", "tools", "tool_choice", "temperature", "stream", "n"} & set(extra)
+        if own:
+            raise ValueError(
+                f"{sorted(own)} cannot be set here. Fix: remove them; `temperature` is an option"
+            )
+        return extra
+
+    @property
+    def is_openai(self) -> bool:
+        return urlsplit(self.base_url).hostname == urlsplit(OPENAI_URL).hostname
+
+    @property
+    def key_name(self) -> str | None:
+        """The environment variable of the key. OpenAI's own key is sent to OpenAI only, unless it is asked for."""
+        return self.api_key_env or ("OPENAI_API_KEY" if self.is_openai else None)
+
+
+RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
 class EvaluateConfig(Options):
     """Which models are asked what, and how it is counted."""
 
     models: list[ModelKey] = ["base", "sft", "gentool"]
+    servers: dict[RowName, ServerConfig] = Field(
+        default={}, description="further rows of the table: models behind servers"
+    )
     max_prompts: Positive | None = Field(None, description="prompts a model, over all scenarios")
     rank: bool = Field(True, description="ask for rankings too")
     batch_size: Positive = 16
@@ -161,13 +277,25 @@ class EvaluateConfig(Options):
     bootstrap: Positive = Field(2000, description="resamples for the intervals")
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
+    @model_validator(mode="after")
+    def _rows_differ(self) -> EvaluateConfig:
+        names = [*get_args(ModelKey), *self.servers]
+        # Rows are folders, and some file systems do not tell capitals from small letters.
+        twice = sorted(n for n in self.servers if [m.casefold() for m in names].count(n.casefold()) > 1)
+        if twice:
+            raise ValueError(
+                f"servers: the row name {twice[0]!r} is taken; {', '.join(get_args(ModelKey))} are the models trained "
+                "here. Fix: choose another"
+            )
+        return self
+
 
 class Config(Options):
     """A run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
-    seed: int = Field(0, description="of the build: groups, held-out queries, orders")
-    seeds: list[int] = Field(default=[0], min_length=1, description="of training, one model each")
+    seed: Seed = Field(0, description="of the build: groups, held-out queries, orders")
+    seeds: list[Seed] = Field(default=[0], min_length=1, description="of training, one model each")
     data: DataConfig = DataConfig()
     scenarios: ScenarioConfig = ScenarioConfig()
     model: ModelConfig
@@ -182,6 +310,10 @@ class Config(Options):
             raise ValueError(f"evaluate.models names {sorted(unknown)}, which train.arms does not train")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must differ")
+        if self.prompt.fallback == "text" and self.train.schedule == "one_output":
+            raise ValueError(
+                "prompt.fallback: text leaves no call after a ranking; schedule one_output needs fallback: tool"
+            )
         return self
 
 
@@ -189,25 +321,26 @@ def _known_keys(path: tuple[str | int, ...]) -> list[str]:
     """The option names at a place of the tree."""
     fields: Any = Config
     for part in path:
-        found = fields.model_fields.get(str(part)) if hasattr(fields, "model_fields") else None
-        if found is None:
-            return []
+        found = fields.model_fields.get(str(part))
+        if found is None:  # a key of a mapping, such as a stage's name
+            continue
         options = (found.annotation, *getattr(found.annotation, "__args__", ()))
         fields = next((a for a in options if isinstance(a, type) and issubclass(a, BaseModel)), None)
-    return list(fields.model_fields) if fields else []
+        if fields is None:
+            return []
+    return list(fields.model_fields)
 
 
 def _describe(error: ValidationError, where: str) -> str:
-    lines = []
-    for part, line in zip(error.errors(), describe_errors(error, where).split("\n"), strict=False):
+    lines = error_lines(error, where)
+    for i, part in enumerate(error.errors()[: len(lines)]):
         if part["type"] == "extra_forbidden":
             *path, key = part["loc"]
             known = _known_keys(tuple(path))
             near = difflib.get_close_matches(str(key), known, n=1)
-            field = ".".join(map(str, part["loc"]))
+            field = printable(".".join(map(str, part["loc"]))[:200])
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-            line = f"{where}: {field}: unknown key; {hint}"
-        lines.append(line)
+            lines[i] = f"{where}: {field}: unknown key; {hint}"
     return "\n".join(lines)
 
 
@@ -221,8 +354,8 @@ def _override(tree: dict[str, Any], setting: str) -> None:
             raise ConfigError(f"--set {setting}: {part!r} is a value, not a group of options")
         tree = tree[part]
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         value = text
     if isinstance(value, str):  # YAML 1.1 reads 1e-5, without a dot, as text
         with contextlib.suppress(ValueError):
@@ -233,7 +366,10 @@ def _override(tree: dict[str, Any], setting: str) -> None:
 def make_config(tree: Any, where: str) -> Config:
     """A checked configuration. Raises :class:`ConfigError`, its text beginning with ``where``."""
     if not isinstance(tree, dict):
-        raise ConfigError(f"{where}: expected a mapping of options; found {type(tree).__name__}")
+        found = "nothing" if tree is None else f"{type(tree).__name__}: {excerpt(tree, 60)}"
+        raise ConfigError(
+            f"{where}: expected a mapping of options; found {found}. Fix: write key: value, as in docs/quickstart.md."
+        )
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -243,11 +379,18 @@ def make_config(tree: Any, where: str) -> Config:
 def load_config(path: Path, settings: list[str] | None = None) -> Config:
     """Read a recipe, then apply ``--set key=value`` settings. Raises :class:`ConfigError`."""
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}. Fix: check the path.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Fix: check the path.") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: expected UTF-8; found byte {error.object[error.start]:#04x} at {error.start + 1}. "
+            "Fix: save the file as UTF-8."
+        ) from None
+    try:
+        tree = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}{error}") from None
     if isinstance(tree, dict):
         for setting in settings or []:
             _override(tree, setting)

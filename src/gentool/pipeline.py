@@ -6,22 +6,31 @@ Each step reads files and writes files. A step that is done is skipped; one that
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from gentool import __version__, data
-from gentool.catalog.pairs import read_pairs, read_tools
+from gentool.catalog.pairs import check_file, read_pairs, read_tools
 from gentool.config import Arm, Config, ModelKey, dump_config
-from gentool.jsonl import read_jsonl, write_text
+from gentool.jsonl import read_jsonl, sync_folder, write_text
 from gentool.lineage import Lineage, files_hash
+from gentool.lock import locked
 from gentool.processes import is_first, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.records import SCENARIOS, Probe, Sample, Tool
 from gentool.training.plan import stage_folders
 
 Step = Literal["build", "train", "evaluate", "report"]
+
+_BASE_FILES = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+)
 
 
 class Run:
@@ -40,8 +49,26 @@ class Run:
     def until(self, step: Step) -> None:
         """Do all steps up to ``step``. Raises :class:`Stopped` when asked to stop.
 
-        Of several processes all train; the first one does the rest alone.
+        Of several processes all train; the first one does the rest alone. Raises :class:`gentool.lock.LockedError`
+        if another run works in the folder.
         """
+        if not is_first():
+            self._until(step)
+            return
+        with locked(self.folder) as held:
+            if not held:
+                self.progress.say("This file system has no locks: take care not to start this run twice.")
+            self._tidy()
+            self._until(step)
+
+    def _tidy(self) -> None:
+        """Read what was done before, and remove the temporary files of a run that was killed."""
+        if not self.lineage.read():
+            self.progress.say(f"{self.lineage.path} is damaged; what it recorded is made anew where in doubt")
+        for left in self.folder.rglob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
+    def _until(self, step: Step) -> None:
         for name in ("build", "train", "evaluate", "report"):
             if self.progress.stopping:
                 raise Stopped
@@ -74,6 +101,8 @@ class Run:
 
         config = self.config
         pairs_path, tool_paths = self._input_paths()
+        for key, path in [("data.pairs", pairs_path), *(("data.tools", path) for path in tool_paths)]:
+            check_file(key, path)
         inputs = [
             files_hash([pairs_path, *tool_paths]),
             config.scenarios.model_dump(mode="json"),
@@ -89,6 +118,7 @@ class Run:
             pool = list({t.id: t for path in tool_paths for t in read_tools(path)}.values())
             built = build_scenarios(pairs, pool, config.scenarios, config.seed)
             self._write_config()
+            self.lineage.begin("build")
             write_scenarios(built, self.scenarios)
             self.lineage.record("build", inputs, self._scenario_files(), config.seed, started)
         summary = json.loads((self.scenarios / "summary.json").read_text(encoding="utf-8"))
@@ -113,9 +143,12 @@ class Run:
         """
         if self.config.model.path is not None:
             path = Path(self.config.model.path)
-            return str(path.resolve()) if path.is_dir() else self.config.model.path
+            if path.is_dir():
+                return str(path.resolve())
+            revision = self.config.model.revision
+            return f"{self.config.model.path}@{revision}" if revision else self.config.model.path
         from gentool.models import make_base, template_file
-        from gentool.scenarios.neighbours import tool_text
+        from gentool.training.dataset import sample_texts
 
         folder = (self.folder / "base").resolve()
         inputs = [
@@ -124,16 +157,14 @@ class Run:
             files_hash([self.scenarios / "train.jsonl", template_file(self.config.model.chat_template)]),
             __version__,
         ]
-        if is_first() and not self.lineage.done("base", inputs, [folder / "model.safetensors"]):
+        outputs = [folder / name for name in _BASE_FILES]
+        if is_first() and not self.lineage.done("base", inputs, outputs):
             started = datetime.now(UTC)
-            tools = self.tools()
-            samples = self.samples()
-            # The tokenizer sees what training sees, nothing of the unseen tools.
-            texts = [json.dumps(tools[i].openai()) for s in samples for i in s.tool_set.tools]
-            texts += [tool_text(tools[i]) for s in samples for i in s.tool_set.pair_tools]
-            texts += [s.query for s in samples] + [json.dumps(s.tool_call.arguments) for s in samples]
-            make_base(self.config.model, texts, self.config.seed, folder)
-            self.lineage.record("base", inputs, [folder / "model.safetensors"], self.config.seed, started)
+            self.lineage.begin("base")
+            shutil.rmtree(folder, ignore_errors=True)
+            make_base(self.config.model, sample_texts(self.samples(), self.tools()), self.config.seed, folder)
+            sync_folder(folder)
+            self.lineage.record("base", inputs, outputs, self.config.seed, started)
         return str(folder)
 
     def _stages(self, arm: Arm, seed: int) -> list[Path]:
@@ -146,14 +177,19 @@ class Run:
 
     def train(self) -> None:
         """Training samples -> a checkpoint for each arm and seed; stages that are done are skipped."""
-        from gentool.training.arms import train_arms
-
         started = datetime.now(UTC)
-        base = self.base()
         if is_first():
             self._write_config()
+        if not self.config.train.arms:
+            return
+        from gentool.training.arms import train_arms
+        from gentool.training.prepare import prepare
+
+        base = self.base()
         wait_for_all()
-        train_arms(self.config, self.samples(), self.tools(), base, self.folder / "stages", self.progress)
+        stages = self.folder / "stages"
+        data = prepare(self.config, self.samples(), self.tools(), base, stages, self.progress)
+        train_arms(self.config, data, base, stages, self.progress)
         if not is_first():
             return
         inputs = self.config.model_dump(mode="json", exclude={"evaluate"})
@@ -165,26 +201,35 @@ class Run:
             return {self.config.seeds[0]: self.base()}
         return {seed: str(self._stages(model, seed)[-1]) for seed in self.config.seeds}
 
-    def _prediction_files(self, models: Iterable[ModelKey]) -> list[Path]:
-        return [self.folder / "predictions" / m / f"{s}.jsonl" for m in models for s in SCENARIOS]
+    def _prediction_files(self) -> list[Path]:
+        rows = [*self.config.evaluate.models, *self.config.evaluate.servers]
+        return [self.folder / "predictions" / row / f"{s}.jsonl" for row in rows for s in SCENARIOS]
 
     def evaluate(self) -> None:
         """Checkpoints and probes -> predictions -> ``scores.json``; what was answered before is not asked again."""
         from gentool.evaluation.evaluate import evaluate_models
+        from gentool.evaluation.retention import retention
 
         started = datetime.now(UTC)
         config = self.config
+        models = {m: self.checkpoints(m) for m in config.evaluate.models}
+        base = self.base() if models else None
+        predictions = self.folder / "predictions"
         scores = evaluate_models(
             config,
-            {m: self.checkpoints(m) for m in config.evaluate.models},
-            self.base(),
+            models,
+            base,
             self.probes(),
             self.tools(),
-            self.folder / "predictions",
+            predictions,
+            self.folder / "cache" / "calls.sqlite",
             self.progress,
         )
-        write_text(self.folder / "scores.json", json.dumps(scores, indent=1) + "\n")
-        outputs = [*self._prediction_files(config.evaluate.models), self.folder / "scores.json"]
+        retained = retention(config, models, base, predictions, self.progress) if base else None
+        if retained is not None:
+            scores["retention"] = retained
+        write_text(self.folder / "scores.json", json.dumps(scores, indent=1, allow_nan=False) + "\n")
+        outputs = [*self._prediction_files(), self.folder / "scores.json"]
         self.lineage.record("evaluate", config.model_dump(mode="json"), outputs, config.seed, started)
 
     def report(self) -> None:

@@ -13,9 +13,10 @@ from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.processes import is_first, join, process_count, wait_for_all
 from gentool.progress import Progress
-from gentool.training.arms import make_renderer, plan_arms
+from gentool.training.arms import plan_arms
 from gentool.training.dataset import MicroBatches, SampleRenderer, collate
 from gentool.training.plan import micro_batches_per_step
+from gentool.training.prepare import make_renderer
 
 
 def main(recipe: Path, folder: Path, out: Path) -> None:
@@ -24,7 +25,7 @@ def main(recipe: Path, folder: Path, out: Path) -> None:
     base = run.base()
     renderer = make_renderer(config, base)
     source = SampleRenderer(run.samples(), run.tools(), renderer, 0, config.train.max_length)
-    plan = plan_arms(source.samples, source, config, 0)["gentool"][0]
+    plan = plan_arms(source, config, 0)["gentool"][0]
     model = load_model(base, torch.float32, trainable=True)
     rank, world = 0, process_count()
     if world > 1:

@@ -15,9 +15,10 @@ from gentool.config import Config, load_config
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress, Stopped
-from gentool.training.arms import make_renderer, plan_arms
+from gentool.training.arms import plan_arms
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import Item
+from gentool.training.prepare import make_renderer
 from gentool.training.stage import StageSpec, train_stage
 
 
@@ -33,7 +34,7 @@ class Setting:
         self.source = SampleRenderer(
             self.run.samples(), self.run.tools(), self.renderer, 0, config.train.max_length
         )
-        self.plans = plan_arms(self.source.samples, self.source, config, 0)
+        self.plans = plan_arms(self.source, config, 0)
 
     def spec(self, folder: Path, stage: int = 0, parent: str | None = None) -> StageSpec:
         return StageSpec(
@@ -200,11 +201,10 @@ def test_lora_trains_one_adapter_through_both_stages(setting: Callable[..., Sett
         assert torch.equal(base[name.replace(".base_layer", "")], weight), name
 
 
-def test_a_sample_that_does_not_fit_is_an_error_that_names_it(
-    setting: Callable[..., Setting], recipe: Callable[..., Path], tmp_path: Path
-) -> None:
-    with pytest.raises(TrainingError, match=r"has \d+ tokens; train.max_length is 50.*Fix: raise"):
-        setting(train__max_length=50)
+def test_a_sample_that_does_not_fit_is_never_cut(setting: Callable[..., Setting]) -> None:
+    made = setting(train__max_length=50)
+    with pytest.raises(TrainingError, match=r"has \d+ tokens; the limit is 50.*Fix: raise"):
+        made.source.render(Item(0, "select", 0))
 
 
 def test_a_loss_that_is_not_a_number_is_an_error_and_nothing_is_saved(

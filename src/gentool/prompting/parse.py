@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from gentool.jsonl import refuse_constant
+from gentool.jsonl import finite_float, refuse_constant
 from gentool.records import ToolCall
 
 
@@ -33,7 +33,7 @@ MAX_DEPTH = 64
 """Arguments nested deeper than this are malformed: no schema asks for them, and writing them out may fail."""
 
 
-_decoder = json.JSONDecoder(parse_constant=refuse_constant)
+_decoder = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite_float)
 
 
 def _decode(text: str) -> tuple[Any, str]:

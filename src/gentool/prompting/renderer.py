@@ -7,13 +7,14 @@ what a model is trained on and what it is asked are equal to the byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gentool.jsonl import GenToolError, content_hash
+from gentool.prompting.limit import time_limit
 from gentool.prompting.parse import Malformed, Parsed, parse_calls, parse_response
-from gentool.records import GENERATE_RESPONSE_TOOL, Function, Task, Tool, ToolCall
+from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Function, Task, Tool, ToolCall
 
 ToolFormat = Literal["native", "text"]
 
@@ -21,11 +22,16 @@ RANK_REQUEST = (
     "Do not call a tool yet. Rank the tools that can serve this request, best first, and end with "
     "generate_response. Write only their names, separated by ' > '."
 )
+"""``generate_response`` is the cut-off of a ranking even where it is not shown as a tool (``fallback_text``)."""
 
 TEMPLATE_VARIABLES: dict[str, Any] = {
     "enable_thinking": False,  # Qwen3 and others: no thinking block
     "date_string": "26 Jul 2024",  # Llama 3.x: a fixed date, else prompts change from day to day
 }
+
+TEMPLATE_SECONDS = 10
+TEMPLATE_CHARACTERS = 10_000_000
+"""A template is code from outside: more than this is a fault or an attack."""
 
 _TEXT_TOOLS = (
     "You can call one of these tools:\n<tools>\n{tools}\n</tools>\n"
@@ -44,6 +50,25 @@ _CALL_ID = (
 
 class PromptError(GenToolError):
     """A chat template that cannot be used as asked; the message says why and what to do."""
+
+
+def _with_tools(text: str, tools: Sequence[Mapping[str, Any]]) -> str:
+    """A user turn with the tools written into it, in Hermes style."""
+    listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools)
+    return _TEXT_TOOLS.format(tools=listed, text=text)
+
+
+def _calls_as_text(message: Mapping[str, Any]) -> dict[str, Any]:
+    """A message with calls, or a tool's result, written as text in Hermes style; others as they are."""
+    if message["role"] == "tool":
+        return {"role": "user", "content": f"<tool_response>\n{message['content']}\n</tool_response>"}
+    if not message.get("tool_calls"):
+        return dict(message)
+    calls = [
+        f"<tool_call>\n{json.dumps(call['function'], ensure_ascii=False)}\n</tool_call>"
+        for call in message["tool_calls"]
+    ]
+    return {"role": message["role"], "content": "\n".join([*filter(None, [message["content"]]), *calls])}
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,25 @@ def user_content(query: str, now: str | None, task: Task) -> str:
     return "\n\n".join(parts)
 
 
+def prompt_messages(
+    query: str,
+    now: str | None,
+    tools: Sequence[Tool],
+    task: Task,
+    tool_format: ToolFormat,
+    plain_fallback: bool = False,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
+    """What a model is asked: messages, and the tools beside them where ``tool_format`` is native.
+
+    ``plain_fallback``: where no tool fits, the answer is plain text; ``generate_response`` is not shown.
+    """
+    text = user_content(query, now, task)
+    shown = [tool.openai() for tool in tools if not (plain_fallback and tool.name == GENERATE_RESPONSE)]
+    if tool_format == "native" or not shown:
+        return [{"role": "user", "content": text}], shown or None
+    return [{"role": "user", "content": _with_tools(text, shown)}], None
+
+
 def ranking_text(ranking: Sequence[str]) -> str:
     """A ranking as the model writes it."""
     return " > ".join(ranking)
@@ -78,11 +122,19 @@ class Renderer:
 
     ``tool_format="native"`` hands the tools to the template and calls as ``tool_calls``;
     ``"text"``, the fallback for templates that ignore tools or drop content beside a call, writes
-    both into the text of the messages in Hermes style. The template is checked on construction:
+    both into the text of the messages in Hermes style. With a ``fallback_text`` the model answers with plain text
+    where no tool fits, and is trained to write that one; without, it calls ``generate_response``.
+    The template is checked on construction:
     :class:`PromptError` if it loses a tool, the query, the call, or (``joint``) the ranking.
     """
 
-    def __init__(self, tokenizer: Any, tool_format: ToolFormat = "native", joint: bool = False) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        tool_format: ToolFormat = "native",
+        joint: bool = False,
+        fallback_text: str | None = None,
+    ) -> None:
         if not getattr(tokenizer, "chat_template", None):
             raise PromptError(
                 "the tokenizer has no chat template. Fix: use the instruct version of the model, or "
@@ -90,6 +142,7 @@ class Renderer:
             )
         self.tokenizer = tokenizer
         self.tool_format = tool_format
+        self.fallback_text = fallback_text
         vocabulary = tokenizer.get_vocab()
         stops = {vocabulary[t] for t in _STOP_TOKENS if t in vocabulary}
         if tokenizer.eos_token_id is not None:
@@ -109,38 +162,41 @@ class Renderer:
             for task in tasks
         ]
         vocabulary = sorted(self.tokenizer.get_vocab().items())
-        return content_hash([self.tokenizer.chat_template, self.tool_format, vocabulary, examples])
+        return content_hash(
+            [self.tokenizer.chat_template, self.tool_format, self.fallback_text, vocabulary, examples]
+        )
 
     def _messages(
         self, query: str, now: str | None, tools: Sequence[Tool], task: Task
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
-        text = user_content(query, now, task)
-        shown = [tool.openai() for tool in tools]
-        if self.tool_format == "native":
-            return [{"role": "user", "content": text}], shown
-        listed = "\n".join(json.dumps(tool, ensure_ascii=False) for tool in shown)
-        return [{"role": "user", "content": _TEXT_TOOLS.format(tools=listed, text=text)}], None
+        return prompt_messages(query, now, tools, task, self.tool_format, self.fallback_text is not None)
 
     def _answer(self, task: Task, ranking: Sequence[str], call: ToolCall) -> dict[str, Any]:
         content = ranking_text(ranking) if task in ("rank", "joint") else ""
         if task == "rank":
             return {"role": "assistant", "content": content}
+        if call.name == GENERATE_RESPONSE and self.fallback_text is not None:
+            return {"role": "assistant", "content": self.fallback_text}
         function = {"name": call.name, "arguments": call.arguments}
-        if self.tool_format == "native":
-            tool_call = {"id": _CALL_ID, "type": "function", "function": function}
-            return {"role": "assistant", "content": content, "tool_calls": [tool_call]}
-        body = f"<tool_call>\n{json.dumps(function, ensure_ascii=False)}\n</tool_call>"
-        return {"role": "assistant", "content": f"{content}\n{body}" if content else body}
+        message = {
+            "role": "assistant",
+            "content": content,
+            "tool_calls": [{"id": _CALL_ID, "type": "function", "function": function}],
+        }
+        return message if self.tool_format == "native" else _calls_as_text(message)
 
     def _template(self, messages: list[dict[str, Any]], tools: Any, generate: bool) -> str:
         try:
-            text = self.tokenizer.apply_chat_template(
-                messages,
-                tools=tools,
-                add_generation_prompt=generate,
-                tokenize=False,
-                **TEMPLATE_VARIABLES,
-            )
+            with time_limit(TEMPLATE_SECONDS):
+                text = self.tokenizer.apply_chat_template(
+                    messages,
+                    tools=tools,
+                    add_generation_prompt=generate,
+                    tokenize=False,
+                    **TEMPLATE_VARIABLES,
+                )
+            if len(text) > TEMPLATE_CHARACTERS:
+                raise ValueError(f"it wrote {len(text):,} characters")
         except Exception as error:  # templates raise what they like
             raise PromptError(
                 f"the chat template failed: {str(error)[:300]}. Fix: set `prompt.tool_format: text`, "
@@ -174,8 +230,42 @@ class Renderer:
         Raises :class:`PromptError` where the prompt is not a prefix of the whole, as text or as tokens.
         """
         messages, shown = self._messages(query, now, tools, task)
+        return self._rendered(messages, self._answer(task, ranking, call), shown)
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        answer: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]],
+    ) -> Rendered:
+        """A conversation of the user's own, in OpenAI's format; ``answer`` is the target.
+
+        Raises :class:`PromptError` as :meth:`training` does.
+        """
+        before = [self._numbered(m) for m in messages]
+        if self.tool_format == "text":
+            before = [_calls_as_text(m) for m in before]
+            first = next((i for i, m in enumerate(before) if m["role"] == "user"), None)
+            if tools and first is not None:
+                text = _with_tools(before[first]["content"], tools)
+                before[first] = {**before[first], "content": text}
+            return self._rendered(before, _calls_as_text(answer), None)
+        return self._rendered(before, self._numbered(answer), list(tools) or None)
+
+    def _numbered(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """With an id in each call, which some templates demand and none of ours needs to differ."""
+        found = dict(message)
+        if found.get("tool_calls"):
+            found["tool_calls"] = [{"id": _CALL_ID, **call} for call in found["tool_calls"]]
+        if found["role"] == "tool":
+            found["tool_call_id"] = _CALL_ID
+        return found
+
+    def _rendered(
+        self, messages: list[dict[str, Any]], answer: dict[str, Any], shown: list[Any] | None
+    ) -> Rendered:
+        """Prompt and target as token ids, the prompt a prefix of the whole."""
         prompt = self._template(messages, shown, generate=True)
-        answer = self._answer(task, ranking, call)
         whole = self._template([*messages, answer], shown, generate=False)
         if not whole.startswith(prompt):
             at = next((i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(whole))
@@ -251,20 +341,21 @@ def check_template(renderer: Renderer, joint: bool) -> None:
     Raises :class:`PromptError` naming what is lost.
     """
     query = _CHECK_QUERY
+    native = renderer.tool_format == "native"
+    other = "Fix: use another template (`model.chat_template`)."
     fallback = "Fix: set `prompt.tool_format: text`, which writes tools and calls into the messages."
+    fallback = fallback if native else other
     prompt = renderer.prompt_text(query, _CHECK_NOW, _CHECK_TOOLS, "rank")
     for tool in _CHECK_TOOLS:
         parameter = next(iter(tool.parameters["properties"]))
         lost = [w for w in (tool.name, tool.description, parameter) if w not in prompt]
         if lost:
-            raise PromptError(
-                f"the chat template ignores `tools`: {lost[0]!r} is not in the prompt. {fallback}"
-            )
+            loses = "ignores `tools`" if native else "loses the user's text"
+            raise PromptError(f"the chat template {loses}: {lost[0]!r} is not in the prompt. {fallback}")
     for part in (query, _CHECK_NOW, RANK_REQUEST):
         if part not in prompt:
             raise PromptError(
-                f"the chat template loses the user's text: {part!r} is not in the prompt. "
-                "Fix: use another template (`model.chat_template`)."
+                f"the chat template loses the user's text: {part!r} is not in the prompt. {other}"
             )
     tasks: tuple[Task, ...] = ("rank", "select", "joint") if joint else ("rank", "select")
     for task in tasks:
@@ -274,6 +365,10 @@ def check_template(renderer: Renderer, joint: bool) -> None:
             beside = " beside a tool call (schedule one_output needs it)" if task == "joint" else ""
             raise PromptError(f"the chat template drops the assistant's content{beside}. {fallback}")
         if task == "rank":
+            if renderer.parse(task, text, [t.name for t in _CHECK_TOOLS], finished).ranking != _CHECK_RANKING:
+                raise PromptError(
+                    f"a ranking as this template writes it cannot be read back: {text[:120]!r}. {other}"
+                )
             continue
         try:
             calls = parse_calls(text)

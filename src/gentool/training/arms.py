@@ -1,37 +1,29 @@
-"""The arms of a comparison: from samples and a base model to a trained checkpoint for each arm and seed."""
+"""The arms of a comparison: from training data and a base model to a trained checkpoint for each arm and seed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gentool.config import Arm, Config
-from gentool.jsonl import content_hash
-from gentool.models import load_tokenizer
 from gentool.progress import Progress, Stopped
-from gentool.prompting.renderer import Renderer
-from gentool.records import Sample, Tool
 from gentool.training.dataset import SampleRenderer
+from gentool.training.mixture import Mixture
 from gentool.training.plan import StagePlan, plan_arm, stage_folders
+from gentool.training.preflight import answers, balance_table, check_positions, positions
+from gentool.training.prepare import TrainingData
 from gentool.training.stage import StageSpec, train_stage
 
 
-def make_renderer(config: Config, base: str) -> Renderer:
-    """The renderer that training and evaluation share."""
-    template = None if config.model.random_init else config.model.chat_template
-    joint = "gentool" in config.train.arms and config.train.schedule == "one_output"
-    return Renderer(load_tokenizer(base, template), config.prompt.tool_format, joint)
-
-
 def plan_arms(
-    samples: Sequence[Sample], source: SampleRenderer, config: Config, seed: int
+    source: SampleRenderer, config: Config, seed: int, mixture: Mixture | None = None
 ) -> dict[Arm, list[StagePlan]]:
     """The plans of all arms; with ``equal_budget`` the tokens and steps of ``gentool`` bind the others.
 
     ``gentool`` is planned even where it is not trained, so that a budget does not depend on which arms run.
     """
     train = config.train
-    reference = plan_arm(samples, "gentool", train, seed, source.length)
+    mix = mixture.parts if mixture else ()
+    reference = plan_arm(source.samples, "gentool", train, seed, source.length, mix=mix)
     budget = (sum(p.tokens for p in reference), sum(p.steps for p in reference))
     plans: dict[Arm, list[StagePlan]] = {}
     for arm in train.arms:
@@ -39,24 +31,26 @@ def plan_arms(
             plans[arm] = reference
         else:
             limit = budget if train.equal_budget else None
-            plans[arm] = plan_arm(samples, arm, train, seed, source.length, limit)
+            plans[arm] = plan_arm(source.samples, arm, train, seed, source.length, limit, mix)
     return plans
 
 
-def train_arms(
-    config: Config,
-    samples: Sequence[Sample],
-    tools: Mapping[str, Tool],
-    base: str,
-    stages: Path,
-    progress: Progress,
-) -> None:
+def check_balance(source: SampleRenderer, plans: dict[Arm, list[StagePlan]], progress: Progress) -> None:
+    """Print where the right answers stand. Raises :class:`TrainingError` where the place gives the answer away."""
+    rows = {arm: (positions(source, stages), answers(source, stages)) for arm, stages in plans.items()}
+    progress.console.print(balance_table(rows))
+    for arm, (counts, _) in rows.items():
+        check_positions(counts, arm)
+
+
+def train_arms(config: Config, data: TrainingData, base: str, stages: Path, progress: Progress) -> None:
     """Train every arm for every seed, stage after stage; what is done is skipped, what was begun is resumed."""
-    renderer = make_renderer(config, base)
-    data_hash = content_hash([s.model_dump(mode="json") for s in samples] + sorted(tools))
     for seed in config.seeds:
-        source = SampleRenderer(samples, tools, renderer, seed, config.train.max_length)
-        for arm, plans in plan_arms(samples, source, config, seed).items():
+        source = data.source(seed)
+        plans_of = plan_arms(source, config, seed, data.mixture)
+        if seed == config.seeds[0]:
+            check_balance(source, plans_of, progress)
+        for arm, plans in plans_of.items():
             parent = base
             folders = stage_folders(stages, arm, seed, config.train.schedule)
             for plan, folder in zip(plans, folders, strict=True):
@@ -68,7 +62,7 @@ def train_arms(
                     seed=seed,
                     parent=parent,
                     folder=folder,
-                    data_hash=data_hash,
+                    data_hash=data.hash,
                 )
                 if progress.stopping:
                     raise Stopped

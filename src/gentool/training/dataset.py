@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,26 +12,45 @@ from torch.utils.data import Dataset
 from gentool.jsonl import GenToolError
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
-from gentool.training.plan import Item, StagePlan, micro_batches
+from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Tool
+from gentool.scenarios.neighbours import tool_text
+from gentool.training.mixture import ChatTurn
+from gentool.training.plan import Item, ItemTask, StagePlan, micro_batches
 
 
 class TrainingError(GenToolError):
     """Training that cannot start or go on; says what is in the way and the fix."""
 
 
+def sample_texts(samples: Sequence[Sample], tools: Mapping[str, Tool]) -> list[str]:
+    """Texts like those of prompts and targets, to train a tokenizer on: what training sees, nothing of unseen tools."""
+    texts = [json.dumps(tools[i].openai()) for s in samples for i in s.tool_set.tools]
+    texts += [tool_text(tools[i]) for s in samples for i in s.tool_set.pair_tools]
+    return texts + [s.query for s in samples] + [json.dumps(s.tool_call.arguments) for s in samples]
+
+
 class SampleRenderer:
-    """Renders samples for training; knows the tools and the seed of the orders."""
+    """Renders samples for training; knows the tools and the seed of the orders.
+
+    ``limit``: the most tokens that an item may have; ``chats``: what is mixed in.
+    """
 
     def __init__(
-        self, samples: Sequence[Sample], tools: Mapping[str, Tool], renderer: Renderer, seed: int, limit: int
+        self,
+        samples: Sequence[Sample],
+        tools: Mapping[str, Tool],
+        renderer: Renderer,
+        seed: int,
+        limit: int,
+        chats: Sequence[ChatTurn] = (),
     ) -> None:
         self.samples = samples
+        self.chats = chats
         self.tools = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
         self.renderer = renderer
         self.seed = seed
         self.limit = limit
-        self._lengths: dict[tuple[int, Task], int] = {}
+        self._lengths: dict[tuple[int, ItemTask], int] = {}
 
     def shown(self, sample: Sample, epoch: int) -> list[Tool]:
         """The sample's tools in the order of an epoch."""
@@ -38,28 +58,38 @@ class SampleRenderer:
 
     def render(self, item: Item) -> Rendered:
         """Token ids and target of an item. Raises :class:`TrainingError` if it is longer than the limit."""
-        sample = self.samples[item.sample]
-        rendered = self.renderer.training(
-            sample.query,
-            sample.now,
-            self.shown(sample, item.epoch),
-            item.task,
-            sample.ranking,
-            sample.tool_call,
-        )
+        rendered = self.rendered(item)
         if len(rendered.ids) > self.limit:
             raise TrainingError(
-                f"sample {sample.id} ({sample.query[:60]!r}, {item.task}) has {len(rendered.ids)} tokens; "
-                f"train.max_length is {self.limit}. Nothing is cut silently. Fix: raise train.max_length, lower "
-                "scenarios.k, or shorten the tools' descriptions."
+                f"{self.name(item)} has {len(rendered.ids)} tokens; the limit is {self.limit}. Nothing is cut "
+                "silently. Fix: raise train.max_length, lower scenarios.k, shorten the tools' descriptions, or "
+                "leave such samples out with --drop-long."
             )
         return rendered
 
-    def length(self, sample: int, task: Task) -> int:
+    def rendered(self, item: Item) -> Rendered:
+        """Token ids and target of an item, however long."""
+        if item.task == "chat":
+            turn = self.chats[item.sample]
+            return self.renderer.chat(turn.messages, turn.answer, turn.tools)
+        sample = self.samples[item.sample]
+        shown = self.shown(sample, item.epoch)
+        return self.renderer.training(
+            sample.query, sample.now, shown, item.task, sample.ranking, sample.tool_call
+        )
+
+    def name(self, item: Item) -> str:
+        """What to call an item in a message."""
+        if item.task == "chat":
+            return f"a conversation ({self.chats[item.sample].where})"
+        sample = self.samples[item.sample]
+        return f"sample {sample.id} ({sample.query[:60]!r}, {item.task})"
+
+    def length(self, sample: int, task: ItemTask) -> int:
         """Tokens of a sample for a task, in the order of epoch 0."""
         key = (sample, task)
         if key not in self._lengths:
-            self._lengths[key] = len(self.render(Item(sample, task, 0)).ids)
+            self._lengths[key] = len(self.rendered(Item(sample, task, 0)).ids)
         return self._lengths[key]
 
 

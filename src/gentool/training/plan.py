@@ -10,18 +10,22 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gentool.config import Arm, Schedule, StageName, TrainConfig
 from gentool.prompting.order import seeded
 from gentool.records import Sample, Task
+from gentool.training.mixture import MixPart, draw
+
+ItemTask = Task | Literal["chat"]
 
 
 @dataclass(frozen=True)
 class Item:
-    """One sample for one task, with the tools in the order of ``epoch``."""
+    """One sample for one task, with the tools in the order of ``epoch``; for ``chat`` a turn of the mixture."""
 
     sample: int
-    task: Task
+    task: ItemTask
     epoch: int
 
 
@@ -66,13 +70,21 @@ def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:
 
 
 def _epoch_items(
-    samples: Sequence[int], tasks: dict[Task, float], epoch: int, seed: int, key: str
+    samples: Sequence[int],
+    tasks: dict[Task, float],
+    epoch: int,
+    seed: int,
+    key: str,
+    mix: Sequence[MixPart],
 ) -> list[Item]:
     items: list[Item] = []
     for task, share in tasks.items():
         rng = seeded("epoch", seed, key, task, epoch)
         chosen = list(samples) if share >= 1 else rng.sample(list(samples), round(share * len(samples)))
         items += [Item(i, task, epoch) for i in chosen]
+    own = len(items)
+    for part in mix:
+        items += [Item(i, "chat", 0) for i in draw(part, round(part.weight * own), epoch, seed)]
     seeded("shuffle", seed, key, epoch).shuffle(items)
     return items
 
@@ -82,10 +94,11 @@ def plan_arm(
     arm: Arm,
     config: TrainConfig,
     seed: int,
-    length: Callable[[int, Task], int],
+    length: Callable[[int, ItemTask], int],
     budget: tuple[int, int] | None = None,
+    mix: Sequence[MixPart] = (),
 ) -> list[StagePlan]:
-    """The stages of an arm. ``length(sample, task)``: the tokens of a rendered sample.
+    """The stages of an arm. ``length(sample, task)``: the tokens of a rendered sample; ``mix``: what is mixed in.
 
     ``budget`` = (tokens, steps): an arm of one stage repeats or cuts its data to that many tokens, spread
     over that many steps; without it, the stage's epochs count.
@@ -98,7 +111,7 @@ def plan_arm(
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
-            new = _epoch_items(own, tasks, begin + epoch, seed, name)
+            new = _epoch_items(own, tasks, begin + epoch, seed, name, mix)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:
@@ -115,7 +128,9 @@ def plan_arm(
     return plans
 
 
-def micro_batches(items: Sequence[Item], number: int, length: Callable[[int, Task], int]) -> list[list[Item]]:
+def micro_batches(
+    items: Sequence[Item], number: int, length: Callable[[int, ItemTask], int]
+) -> list[list[Item]]:
     """Split a step into ``number`` micro-batches of items of like length (to pad little); some may be empty."""
     ordered = sorted(items, key=lambda i: length(i.sample, i.task))
     n = len(ordered)

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from gentool.config import Config, ConfigError
 from gentool.records import Sample, Task, Tool
-from gentool.training.arms import make_renderer
 from gentool.training.dataset import SampleRenderer
 from gentool.training.plan import Item, stages_of
+from gentool.training.prepare import make_renderer
 
 
 def preview_samples(

@@ -15,12 +15,13 @@ from typing import Any
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from gentool.config import TrainConfig
-from gentool.jsonl import content_hash, write_text
-from gentool.models import context_length, device, load_model, torch_dtype, weights_hash
+from gentool.config import LoraOptions, TrainConfig
+from gentool.jsonl import content_hash, sync_folder, write_text
+from gentool.models import device, load_model, split_revision, torch_dtype, weights_hash
 from gentool.processes import any_process, is_first, join, process_count, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
+from gentool.training.checkpoints import Seal, newest_checkpoint
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import StagePlan, micro_batches_per_step
 
@@ -60,6 +61,7 @@ class StageSpec:
             "plan_hash": content_hash([asdict(i) for i in self.plan.items]),
             "template_hash": renderer.template_hash,
             "tool_format": renderer.tool_format,
+            "fallback_text": renderer.fallback_text,
             "parent_hash": weights_hash(self.parent),
             "dtype": self.dtype,
             "options": self.config.model_dump(mode="json", include=STAGE_OPTIONS),
@@ -87,14 +89,23 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
 def _prepare(spec: StageSpec) -> Any:
     """The parent's model, ready to train: all weights, or an adapter on frozen ones."""
     dtype = torch_dtype(spec.dtype, train_all=spec.config.method == "full")
-    model = load_model(spec.parent, dtype, trainable=True)
+    four_bit = spec.config.method == "qlora"
+    model = load_model(spec.parent, dtype, trainable=True, four_bit=four_bit)
     if spec.config.method == "full":
         return model
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import PeftModel, prepare_model_for_kbit_training
 
     if isinstance(model, PeftModel):
         return model
-    options = spec.config.lora
+    if four_bit:  # Trainer sees to gradient checkpointing
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    return add_adapter(model, spec.config.lora, split_revision(spec.parent)[1])
+
+
+def add_adapter(model: Any, options: LoraOptions, revision: str | None = None) -> Any:
+    """``model`` with new LoRA adapters, its own weights frozen; ``revision``: that of the base on the hub."""
+    from peft import LoraConfig, get_peft_model
+
     return get_peft_model(
         model,
         LoraConfig(
@@ -103,6 +114,7 @@ def _prepare(spec: StageSpec) -> Any:
             target_modules=options.target_modules,
             lora_dropout=0.0,
             task_type="CAUSAL_LM",
+            revision=revision,
         ),
     )
 
@@ -111,16 +123,6 @@ def keeps_logits(model: Any) -> bool:
     """Whether the model can compute the logits of the last positions alone."""
     plain = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "logits_to_keep" in inspect.signature(plain.forward).parameters
-
-
-def _check_context(model: Any, plan: StagePlan, source: SampleRenderer) -> None:
-    limit = context_length(model)
-    longest = max(source.length(item.sample, item.task) for item in plan.items)
-    if limit is not None and longest > limit:
-        raise TrainingError(
-            f"a sample has {longest} tokens; the model was made for {limit}. Nothing is cut silently. "
-            "Fix: lower scenarios.k, shorten the tools' descriptions, or take another model."
-        )
 
 
 def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
@@ -143,7 +145,6 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
         logging_steps=min(config.log_steps, spec.plan.steps),
         logging_nan_inf_filter=False,  # a loss that is not a number must be seen
         save_steps=config.save_steps,
-        save_total_limit=1,
         remove_unused_columns=False,
         dataloader_pin_memory=on == "cuda",
         ddp_find_unused_parameters=False,
@@ -155,33 +156,22 @@ def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArgument
     return arguments
 
 
-def _checkpoint(folder: Path, identity: dict[str, Any]) -> str | None:
-    """The newest whole checkpoint of this very stage; those of another configuration are cleared away."""
-    if is_first():
-        _clear(folder, identity)
-    wait_for_all()
-    whole = list(folder.glob("checkpoint-*"))
-    return str(max(whole, key=lambda c: int(c.name.split("-")[1]))) if whole else None
-
-
-def _clear(folder: Path, identity: dict[str, Any]) -> None:
-    """Remove the checkpoints of another configuration, and those that were cut short."""
-    mark = folder / "identity.json"
-    if not mark.is_file() or json.loads(mark.read_text(encoding="utf-8")) != identity:
-        shutil.rmtree(folder, ignore_errors=True)
-        write_text(mark, json.dumps(identity))
-    # Trainer writes trainer_state.json last: a checkpoint without it was cut short.
-    for part in folder.glob("checkpoint-*"):
-        if not (part / "trainer_state.json").is_file():
-            shutil.rmtree(part)
+def _clear(folder: Path) -> None:
+    """Remove what another configuration, or this one cut short, left beside the checkpoints; the manifest first."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for file in folder.glob("*"):
+        if file.is_file():
+            file.unlink()
 
 
 def finished(folder: Path, identity: dict[str, Any]) -> bool:
     """Whether ``folder`` holds the finished stage that ``identity`` describes, weights and all."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file() or not any(folder.glob("*.safetensors")):
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return False
-    return bool(json.loads(manifest.read_text(encoding="utf-8"))["identity"] == identity)
+    same = isinstance(manifest, dict) and manifest.get("identity") == identity
+    return same and any(folder.glob("*.safetensors"))
 
 
 def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> None:
@@ -193,27 +183,28 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     renderer = source.renderer
     identity = spec.identity(renderer)
     label = f"{spec.arm} seed {spec.seed}: {spec.plan.name}"
+    work = spec.folder / "checkpoints"
     if finished(spec.folder, identity):
         progress.say(f"{label}: done before")
+        if is_first():
+            shutil.rmtree(work, ignore_errors=True)  # of a run that was killed when it had just finished
         return
     if (spec.folder / MANIFEST).is_file():
         progress.say(f"{label}: what it depends on has changed, so it is trained anew")
     if process_count() > 1:
         join()  # before Trainer does, whose patience is half an hour
-    if is_first():  # the manifest of other weights must not stand beside those written now
-        (spec.folder / MANIFEST).unlink(missing_ok=True)
+    if is_first():
+        _clear(spec.folder)
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
-    _check_context(model, spec.plan, source)
-    work = spec.folder / "checkpoints"
-    checkpoint = _checkpoint(work, identity)
+    checkpoint = newest_checkpoint(work, identity)
     per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size, process_count())
     trainer = Trainer(
         model=model,
         args=_arguments(spec, work, per_step),
         train_dataset=MicroBatches(spec.plan, source, per_step),
         data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id, whole=not keeps_logits(model)),
-        callbacks=[_Watch(progress, label, spec.plan.steps)],
+        callbacks=[_Watch(progress, label, spec.plan.steps), Seal()],
     )
     trainer.remove_callback(PrinterCallback)
     started = time.time()
@@ -245,7 +236,7 @@ def _finish(
     """Write what stands beside the weights, the manifest last."""
     (spec.folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of no use to us
     renderer.tokenizer.save_pretrained(str(spec.folder))
-    write_text(spec.folder / "log.jsonl", "".join(json.dumps(entry) + "\n" for entry in log))
+    write_text(spec.folder / "log.jsonl", "".join(json.dumps(e, sort_keys=True) + "\n" for e in log))
     manifest = {
         "identity": identity,
         "config": spec.config.model_dump(mode="json"),
@@ -258,4 +249,5 @@ def _finish(
             "resumed_from": checkpoint and Path(checkpoint).name,
         },
     }
+    sync_folder(spec.folder)
     write_text(spec.folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -1,0 +1,276 @@
+"""What a run would cost: parameters, memory, tokens a second and hours, measured with random weights, none loaded."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import psutil
+import torch
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from torch.utils.data import DataLoader
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from gentool.config import Config, ConfigError
+from gentool.models import ModelError, check_supported, device, load_tokenizer, make_tokenizer, torch_dtype
+from gentool.models.source import read_config
+from gentool.models.supported import text_config
+from gentool.processes import process_count
+from gentool.progress import Progress
+from gentool.records import Sample, Tool
+from gentool.training.arms import plan_arms
+from gentool.training.dataset import MicroBatches, SampleRenderer, collate, sample_texts
+from gentool.training.mixture import read_mixture
+from gentool.training.plan import StagePlan, micro_batches_per_step
+from gentool.training.preflight import preflight
+from gentool.training.prepare import make_renderer, renderer_with, trained_tasks
+from gentool.training.stage import add_adapter, keeps_logits
+
+GIB = 2**30
+_REPEATS = 2
+_SMALL = 50_000_000
+_VOCABULARY = 16_384
+"""Of a tokenizer that stands in; it is trained on few texts, and cuts them about as a large one does."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A micro-batch forward and backward: seconds (the fastest of some), and bytes kept for the backward pass."""
+
+    seconds: float
+    activations: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training all arms and seeds would take on this device, with one process."""
+
+    parameters: int
+    trained: int
+    static_bytes: int
+    activation_bytes: int
+    tokens_per_second: float
+    tokens: int
+    extrapolated: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.tokens / self.tokens_per_second
+
+
+def shape_of(config: Config) -> Any:
+    """The configuration in the recipe's ``model.shape``, else that of ``model.path``.
+
+    Raises :class:`ConfigError` for a shape that transformers does not know.
+    """
+    if config.model.shape is None:
+        return text_config(read_config(str(config.model.path)))
+    shape = dict(config.model.shape)
+    kind = shape.pop("model_type", None)
+    try:
+        found = AutoConfig.for_model(kind, **shape)
+    except Exception as error:
+        raise ConfigError(
+            f"model.shape: not a configuration that transformers knows ({str(error)[:200]}). Fix: copy the "
+            "model's config.json, with model_type."
+        ) from None
+    check_supported(found, f"shape of {config.model.path}")
+    return text_config(found)
+
+
+def _with_layers(shape: Any, layers: int) -> Any:
+    """The same shape with fewer layers."""
+    fields = {**shape.to_dict(), "num_hidden_layers": layers}
+    if fields.get("layer_types"):
+        fields["layer_types"] = fields["layer_types"][:layers]
+    fields.pop("model_type", None)
+    return type(shape)(**fields)
+
+
+def _build(shape: Any, config: Config, on: torch.device) -> Any:
+    """A model of random weights, trained as the recipe says; on ``meta`` it has shapes only."""
+    dtype = torch_dtype(config.model.dtype, train_all=config.train.method == "full")
+    with on:
+        model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+        model = model if config.train.method == "full" else add_adapter(model, config.train.lora)
+    if config.train.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    return model.train()
+
+
+def _static(model: Any) -> int:
+    """Bytes of weights, gradients and AdamW's two moments."""
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    return int(weights + 3 * trained)
+
+
+def _measure(model: Any, batch: dict[str, Any], bf16: bool, on: torch.device) -> Step:
+    """Time a micro-batch, and count what is kept for its backward pass."""
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    batch = {k: v.to(on) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+    seconds = []
+    for turn in range(_REPEATS + 1):
+        hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        started = time.perf_counter()
+        with torch.autocast(on.type, torch.bfloat16, enabled=bf16):
+            if turn == 0:  # the first one warms up, so it may count too
+                with hooks:
+                    loss = model(**batch).loss
+            else:
+                loss = model(**batch).loss
+        loss.backward()
+        if on.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+        model.zero_grad()
+    return Step(min(seconds[1:]), sum(kept.values()))
+
+
+def _free_bytes(on: torch.device) -> int:
+    if on.type == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _median_batch(
+    plan: StagePlan, source: SampleRenderer, config: Config, whole: bool
+) -> tuple[dict[str, Any], int]:
+    """A micro-batch of median length, and its tokens without padding."""
+    per_step = micro_batches_per_step(plan, config.train.micro_batch_size)
+    batches = MicroBatches(plan, source, per_step)
+    spread = range(0, len(batches), max(1, len(batches) // 15))
+    rows = sorted((batches[i] for i in spread), key=lambda rows: sum(len(r.ids) for r in rows))
+    chosen = rows[len(rows) // 2]
+    pad = source.renderer.tokenizer.pad_token_id
+    made = next(iter(DataLoader([chosen], collate_fn=partial(collate, pad_id=pad, whole=whole))))
+    return made, sum(len(r.ids) for r in chosen)
+
+
+def stand_in_tokenizer(
+    config: Config, samples: Sequence[Sample], tools: Mapping[str, Tool], progress: Progress
+) -> Any:
+    """The tokenizer of ``model.path``; where it cannot be had, one made from the run's own texts."""
+    path, template = config.model.path, config.model.chat_template
+    assert path is not None
+    try:
+        return load_tokenizer(path, template)
+    except ModelError as error:
+        progress.say(
+            f"{error}\nGoing on with a tokenizer made from this run's texts"
+            f"{'' if template else ' and a plain chat template'}: numbers of tokens are rough."
+        )
+    return make_tokenizer(sample_texts(samples, tools), _VOCABULARY, 2**20, template)
+
+
+def estimate(
+    config: Config,
+    samples: Sequence[Sample],
+    tools: Mapping[str, Tool],
+    base: str | None,
+    progress: Progress,
+) -> Iterator[Table]:
+    """Tables of tokens and of costs; weights are random, whatever the model.
+
+    ``base``: where the model lies; ``None``: its shape is taken from the recipe, and its tokenizer if it can be had.
+    """
+    if base is None:
+        shape = shape_of(config)
+        renderer = renderer_with(config, stand_in_tokenizer(config, samples, tools, progress))
+    else:
+        shape = text_config(read_config(base))
+        renderer = make_renderer(config, base)
+    mixture = read_mixture(config.data.mix, config.seed)
+    context = getattr(shape, "max_position_embeddings", None) or config.train.max_length
+    limit = min(config.train.max_length, context)
+    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns)
+    found = preflight(source, trained_tasks(config, mixture), limit, epochs=1)
+    yield found.table()
+    found.check(config.train.drop_long)
+    plans = [p for stages in plan_arms(source, config, config.seeds[0], mixture).values() for p in stages]
+    yield cost_table(dry_run(config, shape, plans, source), config)
+
+
+def dry_run(config: Config, shape: Any, plans: Sequence[StagePlan], source: SampleRenderer) -> Cost:
+    """Measure a step of a model of this ``shape`` here: whole, or from its layers.
+
+    ``plans``: the stages of all arms for one seed. A model that does not fit, or is large for a CPU, is measured with
+    one and with three layers; each further layer costs the same.
+    """
+    on = device()
+    with torch.device("meta"):
+        whole_model = _build(shape, config, torch.device("meta"))
+    parameters = sum(p.numel() for p in whole_model.parameters())
+    trained = sum(p.numel() for p in whole_model.parameters() if p.requires_grad)
+    batch, tokens = _median_batch(plans[0], source, config, not keeps_logits(whole_model))
+    batch["input_ids"] %= shape.vocab_size  # a tokenizer that stands in may be larger
+    bf16 = on.type == "cuda" if config.train.bf16 is None else config.train.bf16
+    layers = shape.num_hidden_layers
+    small = on.type == "cuda" or parameters < _SMALL  # a CPU would take minutes for a step of a larger one
+    fits = small and 1.3 * _static(whole_model) < _free_bytes(on)
+    steps = {}
+    for number in (layers,) if fits or layers <= 3 else (1, 3):
+        model = _build(_with_layers(shape, number), config, on)
+        steps[number] = _measure(model, batch, bf16, on)
+        del model
+    if len(steps) == 1:
+        seconds, activations = steps[layers].seconds, steps[layers].activations
+    else:
+        each = (steps[3].seconds - steps[1].seconds) / 2
+        seconds = steps[1].seconds + (layers - 1) * max(0.0, each)
+        more = (steps[3].activations - steps[1].activations) // 2
+        activations = steps[1].activations + (layers - 1) * max(0, more)
+    longest = max(source.length(i.sample, i.task) for plan in plans for i in plan.items)
+    largest = longest * config.train.micro_batch_size / batch["input_ids"].numel()
+    return Cost(
+        parameters,
+        trained,
+        _static(whole_model),
+        math.ceil(activations * largest),
+        tokens / seconds,
+        sum(plan.tokens for plan in plans) * len(config.seeds),
+        len(steps) > 1,
+    )
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def cost_table(cost: Cost, config: Config) -> Table:
+    """The cost, for the terminal."""
+    on = device()
+    name = (
+        torch.cuda.get_device_name() if on.type == "cuda" else f"{on.type}, {torch.get_num_threads()} threads"
+    )
+    how = "; layers measured, not the whole model" if cost.extrapolated else ""
+    table = Table(box=SIMPLE_HEAD, title=f"What training would take on {name}{how}", show_header=False)
+    memory = cost.static_bytes + cost.activation_bytes
+    rows = {
+        "parameters": f"{cost.parameters:,}, {cost.trained:,} of them trained ({config.train.method})",
+        "memory": f"{memory / GIB:.1f} GiB: {cost.static_bytes / GIB:.1f} weights, gradients and optimizer, "
+        f"{cost.activation_bytes / GIB:.1f} activations of the longest micro-batch",
+        "free here": f"{_free_bytes(on) / GIB:.1f} GiB",
+        "tokens a second": f"{cost.tokens_per_second:,.0f}",
+        "tokens": f"{cost.tokens:,}: {len(config.train.arms)} arms, {len(config.seeds)} seeds",
+        "training": f"{_duration(cost.seconds)}, evaluation not counted",
+    }
+    if process_count() > 1:
+        rows["processes"] = f"{process_count()}; figures are for one"
+    for key, value in rows.items():
+        table.add_row(key, value)
+    return table
