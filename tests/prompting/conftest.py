@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,12 @@ _MISTRAL_NAMED = _MISTRAL._replace(
 _PHI = Family(
     "<|endoftext|>", "<s>", ("<s>", "<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
 )
+_PHI4 = Family("<|im_end|>", None, ("<|endoftext|>", "<|im_start|>", "<|im_sep|>", "<|im_end|>"))
+_PHI4_MINI = Family(
+    "<|endoftext|>",
+    None,
+    ("<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>", "<|tool|>", "<|/tool|>"),
+)
 _GEMMA = Family("<eos>", "<bos>", ("<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"))
 _DEEPSEEK = Family(
     "<｜end▁of▁sentence｜>",
@@ -76,6 +83,8 @@ FAMILIES = {
     "mistral_named": _MISTRAL_NAMED,
     "phi3": _PHI,
     "phi3_5": _PHI,
+    "phi4": _PHI4,
+    "phi4_mini": _PHI4_MINI,
     "gemma": _GEMMA,
     "gemma3": _GEMMA,
     "deepseek_r1_distill": _DEEPSEEK,
@@ -98,13 +107,33 @@ def read_template(family: str) -> str:
     """The chat template of a family: this project's, that of the tests, or the original one that TRL carries."""
     if family == "plain":
         return PLAIN_TEMPLATE.read_text(encoding="utf-8")
-    folder = OWN_TEMPLATES if family.startswith("mistral") else TRL_TEMPLATES
-    return (folder / f"{family}.jinja").read_text(encoding="utf-8")
+    own = OWN_TEMPLATES / f"{family}.jinja"
+    return (own if own.is_file() else TRL_TEMPLATES / f"{family}.jinja").read_text(encoding="utf-8")
+
+
+_MARKERS = re.compile(
+    r"<\|[^|>'\"\s]+\|>|<[|\w]*(?:turn|tool_call|tool_response|channel)[|\w]*>|</?think>|<｜[^｜]+｜>"
+)
+_ENDS = (
+    "<|im_end|>", "<|eot_id|>", "<|eot|>", "<|end|>", "<end_of_turn>", "<turn|>", "<|return|>", "<|END_OF_TURN_TOKEN|>",
+    "<｜end▁of▁sentence｜>",
+)  # fmt: skip
+
+
+def _family(name: str, template: str) -> Family:
+    """A family's special tokens; of one that is not listed here, the markers in its template."""
+    found = FAMILIES.get(name) or FAMILIES.get(name.removesuffix("_training"))
+    if found is not None:
+        return found
+    markers = sorted(set(_MARKERS.findall(template)))
+    bos = ("<bos>",) if "bos_token" in template else ()
+    end = next((m for m in _ENDS if m in markers), "</s>")
+    return Family(end, bos[0] if bos else None, (*markers, *bos, *({end} - set(markers))))
 
 
 def make_tokenizer(family: str = "plain", template: str | None = None) -> Any:
     """A tokenizer of a family, with its own chat template or with ``template``."""
-    kind = FAMILIES[family]
+    kind = _family(family, read_template(family) if template is None else template)
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
         [

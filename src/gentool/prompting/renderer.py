@@ -73,10 +73,14 @@ def _calls_as_text(message: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Rendered:
-    """Token ids of prompt and target; ``ids[start:]`` is the target, the only part trained on."""
+    """Token ids of prompt and target; ``ids[start:]`` is the target, the only part trained on.
+
+    ``weight``: what each of its target tokens counts in the loss.
+    """
 
     ids: list[int]
     start: int
+    weight: float = 1.0
 
     @property
     def labels(self) -> list[int]:
