@@ -13,7 +13,6 @@ from gentool.evaluation.metrics import (
     METRICS,
     Answers,
     chosen,
-    confusion,
     gains,
     ndcg,
     probe_metrics,
@@ -246,27 +245,6 @@ def test_joint_output_gives_call_and_ranking() -> None:
 )
 def test_chosen(what: Any, name: str | None) -> None:
     assert chosen(_select(STRONG.query, BOTH, what)) == name
-
-
-@pytest.mark.parametrize(
-    ("probe", "after", "kind"),
-    [
-        (STRONG, RICH, "best"),
-        (STRONG, PLAIN, "other"),
-        (STRONG, FALLBACK, "fallback"),
-        (STRONG, "answer", "fallback"),
-        (STRONG, ("noise", {}), "distractor"),
-        (STRONG, "malformed", "malformed"),
-        (DECOY, "answer", "best"),
-        (DECOY, ("decoy", {}), "distractor"),
-    ],
-)
-def test_confusion(probe: Probe, after: Any, kind: str) -> None:
-    assert confusion(probe, _answers(_select(probe.query, probe.after, after)), TOOLS) == kind
-
-
-def test_confusion_of_what_was_not_asked() -> None:
-    assert confusion(STRONG, _answers(), TOOLS) is None
 
 
 @pytest.mark.parametrize(

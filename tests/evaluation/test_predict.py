@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gentool.evaluation.predict import EVALUATION_EPOCH, Asker, read_predictions, shown_tools
 from gentool.evaluation.requests import Request
-from gentool.inference.backend import Completion
+from gentool.inference.backend import Completion, never
 from gentool.jsonl import RecordError, write_jsonl
 from gentool.models import make_tokenizer
 from gentool.progress import Progress, Stopped
@@ -40,22 +40,24 @@ class Crash(RuntimeError):
 
 
 class FakeBackend:
-    """Answers every prompt with ``text``, last prompt first; raises before batch ``crash_at``."""
+    """Answers every prompt with ``text``, last prompt first, two at a time; raises before batch ``crash_at``."""
 
     def __init__(self, text: str = CALL, crash_at: int | None = None, finished: bool = True) -> None:
-        self.completion = Completion(text, 7, finished)
+        self.completion = Completion(text, 7, finished, 11)
         self.crash_at = crash_at
         self.asked: list[list[int]] = []
         self.loaded = 0
 
     def complete(
-        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, batch_size: int
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, stopping: Callable[[], bool] = never
     ) -> Iterator[list[tuple[int, Completion]]]:
         order = list(range(len(prompts)))[::-1]
-        for number, start in enumerate(range(0, len(order), batch_size)):
+        for number, start in enumerate(range(0, len(order), 2)):
+            if stopping():
+                return
             if number == self.crash_at:
                 raise Crash
-            batch = order[start : start + batch_size]
+            batch = order[start : start + 2]
             self.asked += [list(prompts[i]) for i in batch]
             yield [(i, self.completion) for i in batch]
 
@@ -80,7 +82,7 @@ class Ask:
         weights: str = "w",
         order_seed: int = 3,
     ) -> list[Prediction]:
-        asker = Asker("sft", seed, weights, self.renderer, backend.load, order_seed, 64, 2)
+        asker = Asker("sft", seed, weights, self.renderer, backend.load, order_seed, 64)
         return asker.ask(requests, TOOLS, self.path, self.progress)
 
     def prompts(self, requests: Sequence[Request]) -> list[list[int]]:
@@ -105,7 +107,7 @@ def test_answers_in_the_order_asked_and_on_disk(ask: Ask) -> None:
     first = found[0]
     assert (first.model, first.seed, first.text, first.outcome) == ("sft", 0, CALL, "call")
     assert first.tool_call == ToolCall.of("rich", {"stadt": "Zürich"})
-    assert (first.prompt_tokens, first.completion_tokens) == (len(ask.prompts(REQUESTS)[0]), 7)
+    assert (first.prompt_tokens, first.completion_tokens) == (11, 7)
     assert set(first.shown) == {"rich", "plain", "noise", GENERATE_RESPONSE}
 
 
@@ -180,15 +182,35 @@ def test_strange_arguments_do_not_end_the_evaluation(ask: Ask, value: str) -> No
     assert len(ask(FakeBackend(CALL.replace('"Zürich"', value)))) == 5
 
 
+class Interrupted(FakeBackend):
+    """Somebody presses Ctrl-C while the first batch is under way."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+
+    def complete(self, *args: Any, **options: Any) -> Iterator[list[tuple[int, Completion]]]:
+        for batch in super().complete(*args, **options):
+            self.progress.stopping = True
+            yield batch
+
+
 def test_stops_between_batches(ask: Ask) -> None:
+    for kept in (2, 4):
+        ask.progress.stopping = False
+        with pytest.raises(Stopped):
+            ask(Interrupted(ask.progress))
+        assert len(read_predictions(ask.path)) == kept
+    ask.progress.stopping = False
+    assert len(ask(Interrupted(ask.progress))) == 5, "the last batch is done: nothing is left to stop"
+
+
+def test_stopping_loads_no_model(ask: Ask) -> None:
     ask.progress.stopping = True
+    backend = FakeBackend()
     with pytest.raises(Stopped):
-        ask(FakeBackend())
-    assert len(read_predictions(ask.path)) == 2
-    with pytest.raises(Stopped):
-        ask(FakeBackend())
-    assert len(read_predictions(ask.path)) == 4
-    assert len(ask(FakeBackend())) == 5, "the last batch is done: nothing is left to stop"
+        ask(backend)
+    assert backend.loaded == 0
 
 
 def test_unfinished_text_is_malformed(ask: Ask) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from gentool.evaluation.requests import Request
-from gentool.inference.backend import Backend, Completion
-from gentool.jsonl import content_hash, parse_record, read_jsonl_lines, to_json, write_jsonl
+from gentool.inference.backend import Backend, Completion, Prompter
+from gentool.jsonl import append_lines, content_hash, parse_record, read_jsonl_lines, to_json, write_jsonl
 from gentool.progress import Progress, Stopped
 from gentool.prompting.order import shown_order
-from gentool.prompting.renderer import Renderer
 from gentool.records import GENERATE_RESPONSE_TOOL, Prediction, Tool
+
+P = TypeVar("P")
 
 EVALUATION_EPOCH = -1
 """Orders shown in evaluation: an epoch that training never has."""
@@ -36,7 +37,7 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 
 @dataclass(frozen=True)
-class Asker:
+class Asker(Generic[P]):
     """One model with one training seed, and how it is asked.
 
     ``weights`` stands for all that its answers depend on besides the prompt; ``load`` is called only if something is
@@ -46,16 +47,13 @@ class Asker:
     model: str
     seed: int
     weights: str
-    renderer: Renderer
-    load: Callable[[], Backend]
+    prompter: Prompter[P]
+    load: Callable[[], Backend[P]]
     order_seed: int
     max_new_tokens: int
-    batch_size: int
 
-    def _read(
-        self, request: Request, shown: Sequence[str], prompt: Sequence[int], answer: Completion
-    ) -> Prediction:
-        parsed = self.renderer.parse(request.task, answer.text, shown, answer.finished)
+    def _read(self, request: Request, shown: Sequence[str], prompt: P, answer: Completion) -> Prediction:
+        parsed = self.prompter.parse(request.task, answer.text, shown, answer.finished)
         return Prediction(
             model=self.model,
             seed=self.seed,
@@ -71,12 +69,12 @@ class Asker:
             finished=answer.finished,
             weights=self.weights,
             prompt_hash=self._hash(prompt),
-            prompt_tokens=len(prompt),
+            prompt_tokens=answer.prompt_tokens,
             completion_tokens=answer.tokens,
         )
 
-    def _hash(self, prompt: Sequence[int]) -> str:
-        return content_hash([list(prompt), self.max_new_tokens])
+    def _hash(self, prompt: P) -> str:
+        return content_hash([prompt, self.max_new_tokens])
 
     def _kept(self, path: Path, wanted: Mapping[tuple[str, str, str], str]) -> list[Prediction]:
         """Answers on disk that still hold, read anew; those of other seeds as they are. Others leave the file."""
@@ -86,7 +84,7 @@ class Asker:
             if old.seed == self.seed:
                 if old.weights != self.weights or wanted.get(old.key, old.prompt_hash) != old.prompt_hash:
                     continue
-                parsed = self.renderer.parse(old.task, old.text, old.shown, old.finished)
+                parsed = self.prompter.parse(old.task, old.text, old.shown, old.finished)
                 old = old.model_copy(
                     update={
                         "outcome": parsed.outcome,
@@ -102,35 +100,34 @@ class Asker:
     def ask(
         self, requests: Sequence[Request], tools: Mapping[str, Tool], path: Path, progress: Progress
     ) -> list[Prediction]:
-        """Answers to all requests, appended to ``path`` batch by batch; what was answered before is kept.
+        """Answers to all requests, appended to ``path`` as they come; what was answered before is kept.
 
         Raises :class:`Stopped` when asked to stop; what was answered is on disk.
         """
         shown = [shown_tools(r, tools, self.order_seed) for r in requests]
         prompts = [
-            self.renderer.prompt(r.query.query, r.query.now, s, r.task)
+            self.prompter.prompt(r.query.query, r.query.now, s, r.task)
             for r, s in zip(requests, shown, strict=True)
         ]
         wanted = {r.key: self._hash(p) for r, p in zip(requests, prompts, strict=True)}
         done = {p.key: p for p in self._kept(path, wanted) if p.key in wanted}
         left = [i for i, r in enumerate(requests) if r.key not in done]
         if left:
+            if progress.stopping:
+                raise Stopped
             backend = self.load()
             bar = progress.start(f"{self.model} seed {self.seed}: {path.stem}", len(left))
-            with path.open("a", encoding="utf-8") as out:
-                count = 0
-                batches = backend.complete([prompts[i] for i in left], self.max_new_tokens, self.batch_size)
-                for batch in batches:
-                    for position, answer in batch:
-                        i = left[position]
-                        names = [t.name for t in shown[i]]
-                        prediction = self._read(requests[i], names, prompts[i], answer)
-                        done[prediction.key] = prediction
-                        out.write(to_json(prediction) + "\n")
-                    out.flush()
-                    os.fsync(out.fileno())
-                    count += len(batch)
-                    progress.update(bar, count)
-                    if progress.stopping and count < len(left):
-                        raise Stopped
+            count = 0
+            asked = [prompts[i] for i in left]
+            for batch in backend.complete(asked, self.max_new_tokens, lambda: progress.stopping):
+                new = []
+                for position, answer in batch:
+                    i = left[position]
+                    new.append(self._read(requests[i], [t.name for t in shown[i]], prompts[i], answer))
+                append_lines(path, map(to_json, new))
+                done |= {p.key: p for p in new}
+                count += len(batch)
+                progress.update(bar, count)
+            if count < len(left):
+                raise Stopped
         return [done[r.key] for r in requests]
