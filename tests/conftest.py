@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gentool import data
 from gentool.catalog.pairs import read_pairs
 from gentool.jsonl import write_jsonl
 from gentool.records import ToolPair
+from tests.llm.fake_server import FakeServer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test asks a hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models; pytest-xdist has the cores
@@ -87,3 +88,11 @@ def recipe(tmp_path: Path, few_pairs: list[ToolPair]) -> Callable[..., Path]:
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def fake_server() -> Iterator[FakeServer]:
+    """A server on 127.0.0.1 that plays an OpenAI-compatible one."""
+    server = FakeServer()
+    yield server
+    server.close()

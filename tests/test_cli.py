@@ -80,7 +80,7 @@ def test_all_steps(
     }
     assert tokens["sft"] == pytest.approx(tokens["gentool"], rel=0.02)
     scores = read_json(folder / "scores.json")
-    assert set(scores) == {"schema", "seeds", "models", "comparisons"}
+    assert set(scores) == {"schema", "seeds", "confidence", "models", "comparisons"}
     assert set(scores["models"]) == {"base", "sft", "gentool"}
     for scenarios in scores["models"].values():
         assert set(scenarios) == set(SCENARIOS)
@@ -178,7 +178,7 @@ def test_predict_prints_ranking_and_call_as_json(
     code = gentool("predict", "--model", model, "--tools", "tools.jsonl", *question)
     assert code == 0
     answer = json.loads(capsys.readouterr().out)
-    assert set(answer) == {"ranking", "tool_call", "outcome", "error", "text"}
+    assert set(answer) == {"ranking", "tool_call", "outcome", "error", "answer", "text"}
     assert set(answer["text"]) == {"rank", "select"}
     assert gentool("predict", "--model", model, "--tools", data.TOOLS, *question) == 2
     assert "Fix: show fewer or shorter tools" in " ".join(capsys.readouterr().err.split())
@@ -214,13 +214,19 @@ def test_import_writes_a_catalogue_that_build_can_use(
         (["run", "RECIPE", "--set", "data.pairs=absent.jsonl"], ["absent.jsonl", "cannot be read"]),
         (["run", "RECIPE", "--set", "model.path=absent"], ["exactly one of `path` and `random_init`"]),
         (["run", "RECIPE", "--set", "scenarios.k=60"], ["distractors", "Fix: add stand-alone tools"]),
-        (["run", "RECIPE", "--set", "train.max_length=30"], ["train.max_length is 30", "Fix: raise"]),
+        (
+            ["run", "RECIPE", "--set", "train.max_length=30"],
+            ["do not fit into 30 tokens", "Fix: set train.max_length to"],
+        ),
         (["run", "RECIPE", "--set", "evaluate.models=[no_ranking]"], ["no_ranking", "does not train"]),
         (["run"], ["Missing argument"]),
         (["build", "RECIPE", "--sot", "x"], ["No such option"]),
         (["report", "nowhere"], ["nowhere", "gentool run"]),
         (["import", "absent.json"], ["absent.json"]),
-        (["predict", "--model", "absent", "--tools", "TOOLS", "x"], ["no tokenizer at 'absent'", "Fix:"]),
+        (
+            ["predict", "--model", "absent", "--tools", "TOOLS", "x"],
+            ["model 'absent': no such folder", "Fix:"],
+        ),
         (["preview", "RECIPE", "--task", "nothing"], ["--task", "nothing"]),
         (["preview", "RECIPE", "--task", "joint"], ["--task", "two_pass trains rank, select"]),
         (["predict", "-m", "x", "-t", "TOOLS", "--now", "tomorrow", "x"], ["--now", "ISO 8601", "Fix:"]),
@@ -245,7 +251,7 @@ def test_bad_input_gives_one_message_and_exit_code_2(
 
 
 def test_help_has_examples(gentool: Callable[..., int], capsys: Any) -> None:
-    for command in ("run", "build", "preview", "train", "evaluate", "report", "import", "predict"):
+    for command in ("run", "build", "preview", "train", "evaluate", "report", "import", "check", "predict"):
         assert gentool(command, "--help") == 0
         assert f"gentool {command} " in capsys.readouterr().out
 
@@ -287,7 +293,12 @@ def test_a_model_from_a_folder_with_the_text_fallback(
 ) -> None:
     """A model of one's own, with a template that ignores tools: refused as it is, trained with the fallback."""
     template = trl_template("gemma.jinja")
-    assert gentool("train", recipe(name="first", train__arms=["gentool"], evaluate__models=["base"])) == 0
+    # The tokenizer is made for the template, so that its markers are tokens.
+    made = {"model__chat_template": str(template), "prompt__tool_format": "text"}
+    assert (
+        gentool("train", recipe(name="first", train__arms=["gentool"], evaluate__models=["base"], **made))
+        == 0
+    )
     own = tmp_path / "own"
     (tmp_path / "runs/first/base").rename(own)
     changes = {
@@ -296,6 +307,7 @@ def test_a_model_from_a_folder_with_the_text_fallback(
         "train__schedule": "one_output",
         "train__arms": ["gentool"],
         "evaluate__models": ["base", "gentool"],
+        "prompt__tool_format": "native",
     }
     file = recipe(name="second", **changes)
     assert gentool("run", file) == 2

@@ -440,6 +440,11 @@ REFUSED: dict[str, tuple[type[Record], Any, tuple[str, ...]]] = {
         tool(parameters={"type": "object", "properties": ["city"]}),
         ("function: expected", 'found {"properties":["city"]', "Fix: wrap"),
     ),
+    "half a character in the wrong place": (
+        Tool,
+        tool(parameters={"type": "\ud800"}),
+        ("function: expected parameters as a JSON Schema", 'found {"type":"\\ud800"}', "Fix: wrap"),
+    ),
     "parameters null": (Tool, tool(parameters=None), ("function.parameters: ", "found null", "Fix: ")),
     "query empty": (GradedQuery, query(query=""), ("query: ", 'found ""', "Fix: write a text")),
     "unknown grade": (
@@ -634,12 +639,16 @@ def test_long_values_are_cut_in_messages() -> None:
 
 
 BAD_FILES = {
-    "cut off": (b'{"function": ', ":2: expected one JSON object a line; found b'{\"function\": '"),
+    "cut off": (b'{"function": ', ":2: expected one JSON object a line; found '{\"function\":'"),
     "two on a line": (b"{} {}", ":2: expected one JSON object a line"),
-    "not JSON": (b"name: find_city", ":2: expected one JSON object a line; found b'name: find_city'"),
+    "not JSON": (b"name: find_city", ":2: expected one JSON object a line; found 'name: find_city'"),
     "nested too deeply": (b"[" * 200_000, ":2: expected one JSON object a line"),
     "number too long": (b"1" * 5000, ":2: expected one JSON object a line"),
     "not UTF-8": (b'{"a": "\xe9t\xe9"}', ":2: expected UTF-8; found byte 0xe9 at column 8"),
+    "NaN": (b'{"a": NaN}', ":2: expected one JSON object a line; found '{\"a\": NaN}' (NaN is not JSON)"),
+    "a number beyond all floats": (b'{"a": 1e999}', ":2: expected one JSON object a line"),
+    "a key twice": (b'{"a": {"b": 1, "b": 2}}', ":2: expected one JSON object a line"),
+    "a NUL byte": (b'{"a": "\0"}', ":2: expected one JSON object a line"),
     "UTF-16": ("{}".encode("utf-16"), ":2: expected UTF-8; found byte 0xff at column 1"),
 }
 

@@ -58,10 +58,11 @@ def _escape(text: str) -> str:
 def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> Run:
     config: Config = load_config(recipe, settings)
     progress = Progress(None if is_first() else Console(quiet=True))
-    run = Run(config, runs / config.name, progress)
+    folder = runs / config.name
     module = Path(sys.argv[0]).name == "__main__.py"
     again = shlex.join([*([sys.executable, "-m", "gentool"] if module else sys.argv[:1]), *sys.argv[1:]])
     try:
+        run = Run(config, folder, progress)
         with progress.running():
             run.until(until)
     except KeyboardInterrupt:
@@ -70,7 +71,7 @@ def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> R
         )
         raise typer.Exit(128 + progress.signal) from None
     except Exception as error:
-        if (fault := disk_error(error, run.folder, again)) is None:
+        if (fault := disk_error(error, folder, again)) is None:
             raise
         raise fault from None
     if not is_first():
@@ -311,7 +312,8 @@ def predict(
         str | None, typer.Option(metavar="NAME", help="Environment variable that holds the server's key.")
     ] = None,
     answer: Annotated[
-        bool, typer.Option("--answer", help="Where generate_response is called, ask again for a plain answer.")
+        bool,
+        typer.Option("--answer", help="Where generate_response is called, ask again for a plain answer."),
     ] = False,
 ) -> None:
     """Rank tools for a query and call one; prints JSON.

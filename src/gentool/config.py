@@ -117,7 +117,7 @@ class ModelConfig(Options):
         if (self.path is None) == (self.random_init is None):
             raise ValueError("give exactly one of `path` and `random_init`")
         if self.revision is not None and (self.path is None or Path(self.path).is_dir()):
-            raise ValueError("revision: only a hub name has one. Fix: remove it, or give a hub name as `path`")
+            raise ValueError("revision: only a hub name has one. Fix: remove it, or give a hub name")
         return self
 
 

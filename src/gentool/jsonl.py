@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import hashlib
 import json
+import math
 import os
+import re
+import reprlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +34,7 @@ def canonical_json(value: Any) -> str:
 
 def content_hash(value: Any, length: int = 12) -> str:
     """First ``length`` hex digits of the SHA-256 of ``value``'s canonical JSON."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+    return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def refuse_constant(name: str) -> None:
@@ -37,37 +42,166 @@ def refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_jsonl_lines(path: Path, whole: bool = False) -> Iterator[tuple[int, Any]]:
-    """Line number and value of each non-empty line. Raises :class:`RecordError` for a bad line.
+def finite_float(text: str) -> float:
+    """For ``json``'s ``parse_float``: 1e999 would be infinite, which is written back as null."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
-    ``whole``: a last line without a line break was cut short while it was written, and is left out.
+
+def _distinct(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(items)
+    if len(made) < len(items):
+        keys = [key for key, _ in items]
+        repeated = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {repeated!r} is there twice in one object")
+    return made
+
+
+def strict_json(text: str) -> Any:
+    """``text`` as JSON. Raises ``ValueError`` also for what ``json`` would lose in silence: repeated keys, NaN, 1e999.
+
+    Raises ``RecursionError`` for values nested thousands of levels deep.
     """
+    return json.loads(
+        text, parse_constant=refuse_constant, parse_float=finite_float, object_pairs_hook=_distinct
+    )
+
+
+def printable(text: str) -> str:
+    """``text`` with escapes for what a terminal or a UTF-8 file cannot take: control characters, lone surrogates."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", text)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def excerpt(value: Any, length: int = 120) -> str:
+    """The beginning of ``value`` as JSON, safe to print; never more than that is written, however large it is."""
+    if isinstance(value, bytes):
+        return value[:length].decode("utf-8", "backslashreplace")
+    encoder = json.JSONEncoder(ensure_ascii=False, default=repr)
+    text = ""
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read: {error.strerror}. Fix: check the path.") from None
+        for part in encoder.iterencode(value):
+            text += part[: length + 1]
+            if len(text) > length:
+                break
+    except (TypeError, ValueError, RecursionError):
+        text = reprlib.repr(value)
+    text = text if len(text) <= length else text[:length] + "..."
+    return printable(text)
+
+
+_KINDS = (
+    (b"\x1f\x8b", "gzip", "unpack it"),
+    (b"PK\x03\x04", "a ZIP archive", "unpack it"),
+    (b"\x89PNG", "a PNG image", "check the path"),
+    (b"PAR1", "a Parquet table", "convert it to JSONL"),
+    (b"\xff\xfe", "UTF-16", "save the file as UTF-8"),
+    (b"\xfe\xff", "UTF-16", "save the file as UTF-8"),
+)
+
+
+def _foreign(raw: bytes) -> str:
+    """What a file is and what to do, where its beginning shows that it is no text in UTF-8."""
+    for start, kind, fix in _KINDS:
+        if raw.startswith(start):
+            return f"expected text in UTF-8; found {kind}. Fix: {fix}."
+    beginning = raw[:1000]
+    if beginning.count(0) > len(beginning) // 10:
+        return "expected text in UTF-8; found NUL bytes. Fix: save the file as UTF-8, or check the path."
+    return ""
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. Raises :class:`RecordError` for one that cannot be read."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RecordError(f"{printable(str(path))}: cannot be read: {reason}. Fix: check the path.") from None
+
+
+def _line_value(line: bytes, first: bool) -> tuple[Any, str]:
+    """The value of a line, or why there is none."""
+    try:
+        return strict_json(line.decode("utf-8-sig" if first else "utf-8")), ""
+    except UnicodeDecodeError as error:
+        return None, (
+            f"expected UTF-8; found byte {line[error.start]:#04x} at column {error.start + 1}. "
+            "Fix: save the file as UTF-8."
+        )
+    except (ValueError, RecursionError) as error:
+        at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+        found = excerpt(line[max(0, at - 40) : at + 40], 80).strip()
+        reason = "nested too deeply" if isinstance(error, RecursionError) else printable(str(error))[:120]
+        return None, (
+            f"expected one JSON object a line; found {found!r} ({reason}). "
+            "Fix: correct the line; JSONL has no line breaks inside an object."
+        )
+
+
+def _one_document(raw: bytes) -> bool:
+    try:
+        strict_json(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def scan_jsonl(path: Path, whole: bool = False) -> Iterator[tuple[int, Any, str]]:
+    """Line number, value and problem (empty: there is none) of each non-empty line.
+
+    Raises :class:`RecordError` for a file that cannot be read or is no text. ``whole``: a last line without a line
+    break was cut short while it was written, and is left out.
+    """
+    raw = read_bytes(path)
+    foreign = _foreign(raw)
+    if foreign:
+        raise RecordError(f"{path}: {foreign}")
     if whole:
         raw = raw[: raw.rfind(b"\n") + 1]
+    begun = False
     for number, line in enumerate(raw.split(b"\n"), start=1):
-        if not line.strip():
+        if not line.strip() or line.strip() == codecs.BOM_UTF8:
             continue
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            yield number, json.loads(text, parse_constant=refuse_constant)
-        except UnicodeDecodeError as error:
+        value, problem = _line_value(line, number == 1)
+        if problem and not begun and _one_document(raw):
             raise RecordError(
-                f"{path}:{number}: expected UTF-8; found byte {line[error.start]:#04x} at column "
-                f"{error.start + 1}. Fix: save the file as UTF-8."
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise RecordError(
-                f"{path}:{number}: expected one JSON object a line; found {line[:60]!r} ({error}). "
-                "Fix: correct the line; JSONL has no line breaks inside an object."
-            ) from None
+                f"{path}:{number}: expected one JSON object a line; found one JSON document over several lines. "
+                f"Fix: write each object on a line of its own, as `jq -c '.[]' {path}` does with an array."
+            )
+        begun = True
+        yield number, value, problem
+
+
+def read_jsonl_lines(path: Path, whole: bool = False) -> Iterator[tuple[int, Any]]:
+    """Line number and value of each non-empty line, as :func:`scan_jsonl`; a bad line raises :class:`RecordError`."""
+    for number, value, problem in scan_jsonl(path, whole):
+        if problem:
+            raise RecordError(f"{path}:{number}: {problem}")
+        yield number, value
+
+
+def read_json_object(path: Path, *fields: str) -> dict[str, Any]:
+    """The JSON object in a file; ``fields`` must be in it. Raises :class:`RecordError`."""
+    raw = read_bytes(path)
+    try:
+        value = strict_json(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        found = f"damaged JSON ({str(error)[:100]})"
+    else:
+        if isinstance(value, dict) and all(field in value for field in fields):
+            return value
+        found = excerpt(value, 60)
+    named = f" with {', '.join(fields)}" if fields else ""
+    raise RecordError(
+        f"{path}: expected a JSON object{named}; found {found}. Fix: restore the file, or make it anew."
+    )
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it: a temporary file, flushed to disk, then renamed."""
+    """Write a whole file or none of it: a temporary file, flushed to disk, then renamed, and the name flushed too."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -76,8 +210,48 @@ def write_text(path: Path, text: str) -> None:
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a full disk names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt":  # no handle for a folder, nor for a file that is only read
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems do not do that for folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until all in ``folder``, which a library wrote, is on the disk."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Append lines in one piece and flush them to disk; what cannot be written whole is taken back."""
+    data = "".join(line + "\n" for line in lines).encode()
+    with path.open("ab", buffering=0) as out:
+        begin = out.tell()
+        try:
+            while data:
+                data = data[out.write(data) :]
+            os.fsync(out.fileno())
+        except BaseException as error:
+            out.truncate(begin)
+            if isinstance(error, OSError):
+                error.filename = str(path)
+            raise
 
 
 _FIXES = {
@@ -91,28 +265,30 @@ _FIXES = {
 }
 
 
-def describe_errors(error: ValidationError, where: str) -> str:
-    """All of a validation error's parts as lines ``where: field: expected ...; found .... Fix: ...``."""
+MAX_ERRORS = 20
+"""Faults of one record that are told; a record with hundreds of them has one cause."""
+
+
+def error_lines(error: ValidationError, where: str) -> list[str]:
+    """A validation error's parts, each as ``where: field: expected ...; found .... Fix: ...``."""
     lines = []
-    for part in error.errors(include_url=False):
-        field = ".".join(str(p) for p in part["loc"]) or "(record)"
+    for part in error.errors(include_url=False, include_context=False)[:MAX_ERRORS]:
+        field = printable(".".join(str(p) for p in part["loc"])[:200]) or "(record)"
         message = part["msg"]
         if part["type"] == "value_error":
             message = f"{message.removeprefix('Value error, ')}."
         elif part["type"] != "gentool":
-            found = canonical_json(part["input"])[:120] if _is_json(part["input"]) else "?"
             fix = _FIXES.get(part["type"], "correct the value")
-            message = f"{message}; found {found}. Fix: {fix}."
-        lines.append(f"{where}: {field}: {message}")
-    return "\n".join(lines)
+            message = f"{message}; found {excerpt(part['input'])}. Fix: {fix}."
+        lines.append(printable(f"{where}: {field}: {message}"))
+    if error.error_count() > MAX_ERRORS:
+        lines.append(f"{where}: and {error.error_count() - MAX_ERRORS} more of its fields")
+    return lines
 
 
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+def describe_errors(error: ValidationError, where: str) -> str:
+    """:func:`error_lines` as one text."""
+    return "\n".join(error_lines(error, where))
 
 
 def parse_record(kind: type[R], value: Any, where: str) -> R:

@@ -13,7 +13,6 @@ see ``docs/concepts.md``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -21,7 +20,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from gentool.jsonl import canonical_json, content_hash
+from gentool.jsonl import canonical_json, content_hash, printable, strict_json
 
 GENERATE_RESPONSE = "generate_response"
 """Name of the default tool, which stands for "answer without a tool"."""
@@ -53,7 +52,7 @@ def _invalid(expected: str, found: str, fix: str) -> PydanticCustomError:
     return PydanticCustomError(
         "gentool",
         "expected {expected}; found {found}. Fix: {fix}",
-        {"expected": expected, "found": found, "fix": fix},
+        {"expected": printable(expected), "found": printable(found), "fix": fix},
     )
 
 
@@ -170,7 +169,7 @@ def _arguments_object(value: Any) -> Any:
     """OpenAI's wire format has ``arguments`` as a JSON string: read it as an object."""
     if isinstance(value, str):
         try:
-            return json.loads(value)
+            return strict_json(value)
         except (ValueError, RecursionError):
             return value
     return value

@@ -819,3 +819,20 @@ def test_real_tools_come_back_from_openai_form(real: Imported, tmp_path: Path) -
     again = import_tools(tmp_path / "tools.json")
     assert [t.id for t in again.tools] == [t.id for t in real.tools]
     assert again.repaired == again.rejected == again.duplicates == []
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_a_key_twice_rejects_its_entry_alone(tmp_path: Path, lines: bool) -> None:
+    bad = json.dumps(chat_tool("bad")).replace('"properties": {', '"properties": {"city": {}, "city": {}, ')
+    entries = [json.dumps(chat_tool("before")), bad, json.dumps(chat_tool("after"))]
+    path = tmp_path / "tools.json"
+    path.write_text("\n".join(entries) if lines else f"[{','.join(entries)}]", encoding="utf-8")
+    imported = import_tools(path)
+    assert [t.name for t in imported.tools] == ["before", "after"]
+    assert [n.reason for n in imported.rejected] == ["repeated key: 'city' is there twice in one object"]
+
+
+def test_a_tool_larger_than_any_prompt_is_rejected(tmp_path: Path) -> None:
+    imported = load(tmp_path, [chat_tool(description="x" * 200_001), chat_tool("small")])
+    assert [t.name for t in imported.tools] == ["small"]
+    assert [n.kind for n in imported.rejected] == ["too large"]

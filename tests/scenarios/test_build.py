@@ -152,7 +152,9 @@ GROUPS = ((None, None), ("T", None), ("A", None), ("B", 0), ("B", 1), ("U", None
 def catalogues(draw: st.DrawFn) -> tuple[list[ToolPair], tuple[Tool, ...], ScenarioConfig, int]:
     pairs = []
     for i in range(draw(st.integers(1, 7))):
-        group, unseen = draw(st.sampled_from(GROUPS))
+        group, unseen = (
+            draw(st.sampled_from(GROUPS)) if i else ("T", None)
+        )  # without T there is nothing to train
         gradings = draw(st.lists(st.sampled_from(GRADINGS), min_size=1, max_size=6))
         pairs.append(make_pair(i, group, unseen, tuple(gradings)))
     share = draw(st.sampled_from((0.0, 0.25, 0.5)))

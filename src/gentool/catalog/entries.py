@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,14 @@ class Note(Record):
     @property
     def kind(self) -> str:
         return self.reason.partition(": ")[0]
+
+
+class Repeated(dict[str, Any]):
+    """An object of a file in which ``key`` stands twice, of which JSON keeps the last."""
+
+    def __init__(self, items: dict[str, Any], key: str) -> None:
+        super().__init__(items)
+        self.key = key
 
 
 @dataclass(frozen=True)
@@ -73,26 +80,13 @@ def tools_of(row: Row) -> Iterator[Row]:
             yield Row(f"{row.where}#{i}", value)
 
 
-def printable(text: str) -> str:
-    """``text`` with lone surrogates, which no UTF-8 file can hold, written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def excerpt(value: Any, length: int = 200) -> str:
-    """The beginning of ``value`` as JSON, safe to write."""
-    if isinstance(value, bytes):
-        return value[:length].decode("utf-8", "backslashreplace")
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        text = reprlib.repr(value)
-    return printable(text[:length])
-
-
 def unfit(value: Any) -> str:
     """Why ``value``, read from JSON, cannot be written as JSON again; empty if it can."""
     level = [value]
     for _ in range(MAX_DEPTH):
+        for part in level:
+            if isinstance(part, Repeated):
+                return f"repeated key: {part.key!r} is there twice in one object"
         level = [
             part
             for whole in level

@@ -9,7 +9,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from gentool.catalog.entries import CatalogError, Row, excerpt, printable
+from gentool.catalog.entries import CatalogError, Repeated, Row
+from gentool.jsonl import excerpt, printable
 
 MAX_BYTES = 1 << 30
 """Largest file, decompressed: a few hundred times the largest catalogue known."""
@@ -44,9 +45,17 @@ def _read(path: Path) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8)
 
 
+def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(items)
+    if len(made) == len(items):
+        return made
+    keys = [key for key, _ in items]
+    return Repeated(made, next(key for key in keys if keys.count(key) > 1))
+
+
 def _parse(data: bytes) -> Any:
     """Raises ``ValueError`` (bad UTF-8, bad JSON, a number too long) or ``RecursionError``."""
-    return json.loads(data.decode("utf-8"))
+    return json.loads(data.decode("utf-8"), object_pairs_hook=_object)
 
 
 def _lines(name: str, data: bytes) -> list[Row]:

@@ -17,13 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from gentool.catalog import mcp, openai
-from gentool.catalog.entries import CatalogError, Entry, Note, Row, excerpt, printable, unfit
+from gentool.catalog.entries import CatalogError, Entry, Note, Row, unfit
 from gentool.catalog.files import read_rows
 from gentool.catalog.names import name_repairs, original_name, unique_names, valid_name
 from gentool.catalog.references import reference_problems
 from gentool.catalog.repair import repaired_parameters
-from gentool.catalog.schema import tool_problems
-from gentool.jsonl import RecordError, canonical_json, parse_record
+from gentool.catalog.schema import oversize, tool_problems
+from gentool.jsonl import RecordError, canonical_json, excerpt, parse_record, printable
 from gentool.records import Tool
 
 __all__ = ["FORMATS", "CatalogError", "Imported", "Note", "import_tools", "original_name", "summary_table"]
@@ -110,6 +110,9 @@ def _draft(entry: Entry) -> _Draft:
         tool = _make_tool(entry, valid_name(entry.name), function)
     except RecordError as error:
         raise _Unusable(f"not an object schema: {str(error).removeprefix(entry.where + ': ')}") from None
+    large = oversize(tool)
+    if large:
+        raise _Unusable(f"too large: {large}")
     problems = tool_problems(tool)
     if problems:
         raise _Unusable(f"invalid JSON Schema: {'; '.join(problems)}")
@@ -121,7 +124,7 @@ def _draft(entry: Entry) -> _Draft:
 
 def _rejected(entry: Entry, reason: str) -> Note:
     name = printable(entry.name) if isinstance(entry.name, str) else ""
-    return Note(where=entry.where, name=name, reason=reason, found=excerpt(entry.raw))
+    return Note(where=entry.where, name=name, reason=reason, found=excerpt(entry.raw, 200))
 
 
 def _drafts(entries: Iterable[Entry], imported: Imported) -> Iterator[_Draft]:
@@ -158,6 +161,14 @@ def _format_of(path: Path, rows: list[Row]) -> str:
             "Fix: convert them, or name the format if it is one of these."
         )
     return best
+
+
+def catalogue_format(path: Path) -> str | None:
+    """The format in which a file holds tools, if it is one that :func:`import_tools` reads."""
+    try:
+        return _format_of(path, read_rows(path))
+    except CatalogError:
+        return None
 
 
 def import_tools(path: Path, format: str | None = None) -> Imported:

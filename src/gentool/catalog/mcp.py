@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 from typing import Any
 
-from gentool.catalog.entries import Entry, Row, excerpt, tools_of, unfit
+from gentool.catalog.entries import Entry, Row, tools_of, unfit
+from gentool.jsonl import excerpt
 
 
 def _result(row: Row) -> Row:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gentool.catalog.entries import Entry, Row, excerpt, tools_of
-from gentool.jsonl import write_text
+from gentool.catalog.entries import Entry, Row, tools_of
+from gentool.jsonl import excerpt, write_text
 from gentool.records import Tool
 
 

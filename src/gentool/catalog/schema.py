@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +12,26 @@ from jsonschema.exceptions import SchemaError, UnknownType, best_match
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from gentool.catalog.entries import unfit
+from gentool.catalog.references import reference_problems
 from gentool.records import Tool, ToolCall, ToolPair
 
 _FORMATS = FormatChecker(formats=["date", "email", "ipv4", "ipv6"])
 
+MAX_CHARACTERS = 200_000
+"""Largest tool, as JSON: some 50,000 tokens, several times the largest one known."""
+
+
+def oversize(tool: Tool) -> str:
+    """Why a tool is too large for any prompt; empty if it is not."""
+    size = len(json.dumps(tool.openai(), ensure_ascii=False))
+    if size <= MAX_CHARACTERS:
+        return ""
+    return f"expected at most {MAX_CHARACTERS:,} characters as JSON; found {size:,}, more than a prompt holds"
+
 
 def tool_problems(tool: Tool) -> list[str]:
-    """What is wrong with a tool's schema; empty if a call of it can be checked."""
+    """What is wrong with a tool's schema, its references aside; empty if a call of it can be checked."""
     schema = tool.parameters
     try:
         Draft202012Validator.check_schema(schema)
@@ -35,6 +49,20 @@ def tool_problems(tool: Tool) -> list[str]:
     if missing:
         problems.append(f"parameters.required: names {missing} are not among the properties")
     return problems
+
+
+def unusable(tool: Tool) -> list[str]:
+    """All that is wrong with a tool: its size, its schema, and references that leave the schema or go in a circle."""
+    try:
+        large = oversize(tool)
+        if large:
+            return [f"(all): {large}"]
+        problem = unfit(tool.parameters)
+        if problem:
+            return [f"parameters: {problem}"]
+        return tool_problems(tool) or [f"parameters: {text}" for text in reference_problems(tool.parameters)]
+    except RecursionError:
+        return ["parameters: nested too deeply to be checked"]
 
 
 def call_problems(tool: Tool, call: ToolCall) -> list[str]:
@@ -77,9 +105,7 @@ def _alternative_calls(call: ToolCall, alternatives: dict[str, list[Any]]) -> It
 
 def pair_problems(pair: ToolPair) -> list[str]:
     """What is wrong with a pair's schemas, calls and alternatives, each beginning with its field."""
-    problems = [
-        f"tools.{i}.function.{text}" for i, tool in enumerate(pair.tools) for text in tool_problems(tool)
-    ]
+    problems = [f"tools.{i}.function.{text}" for i, tool in enumerate(pair.tools) for text in unusable(tool)]
     if problems:
         return problems
     for i, query in enumerate(pair.queries):

@@ -254,15 +254,15 @@ def build_scenarios(
     )
     pairs = assign_groups(pairs, config.groups, seed, alike)
     check_groups(pairs, alike)
+    if not any(p.group == "T" and p.queries for p in pairs):
+        raise ScenarioError(
+            "there is nothing to train on: no pair of group T has queries, so no sample would call a tool. Fix: give "
+            "pairs the group T, or none, so that the build assigns them."
+        )
     sides, dropped = _sides(pairs, pool, config, seed, alike)
     built = Scenarios(pairs=pairs, tools=tools, screened=dropped)
     for pair in pairs:
         _build_pair(built, pair, sides, config, seed, alike)
-    if not built.train:
-        raise ScenarioError(
-            "there is nothing to train on: no pair of group T, A or B has queries. Fix: give pairs the group T, "
-            "or none, so that the build assigns them."
-        )
     train_slots = _slots((s.tool_set for s in built.train), seed)
     built.train = [
         s.model_copy(update={"tool_set": _with_slot(s.tool_set, train_slots)}) for s in built.train

@@ -13,7 +13,8 @@ SAME_QUERY = 0.97
 """Queries at least that similar are one query in other punctuation or spelling."""
 
 
-def _plain(query: str) -> str:
+def plain_query(query: str) -> str:
+    """A query without case and punctuation."""
     return re.sub(r"\W+", " ", query).strip().lower()
 
 
@@ -62,13 +63,13 @@ def check_leaks(
 
 def _check_queries(train: Sequence[Sample], probes: Sequence[Probe], alike: Similarity) -> None:
     trained = {s.query_id: s.query for s in train}
-    plain = {_plain(s.query): s.query_id for s in train}
+    plain = {plain_query(s.query): s.query_id for s in train}
     unseen = {p.query.id: p.query.query for p in probes if p.scenario.startswith("unseen_query")}
     if not trained or not unseen:
         return
     nearest = alike.between(list(unseen), list(trained))
     for (query_id, text), row in zip(unseen.items(), nearest, strict=True):
-        same = plain.get(_plain(text))
+        same = plain.get(plain_query(text))
         if same is None and row.max() >= SAME_QUERY:
             same = list(trained)[int(row.argmax())]
         if same is not None:
