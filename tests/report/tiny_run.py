@@ -16,12 +16,14 @@ from gentool.records import (
     GENERATE_RESPONSE,
     SCENARIOS,
     TRANSITIONS,
+    Derivation,
     Function,
     GradedQuery,
     Prediction,
     Probe,
     Tool,
     ToolCall,
+    ToolPair,
     ToolSet,
 )
 
@@ -63,7 +65,7 @@ def make_query(text: str) -> GradedQuery:
     )
 
 
-def make_probes() -> list[Probe]:
+def make_probes(pairs: int = 2) -> list[Probe]:
     def tool_set(pair: str, *tools: Tool, decoy: bool = False) -> ToolSet:
         rest = [*OTHERS[: 4 - len(tools)], OTHERS[5 if decoy else 4]]
         return ToolSet(
@@ -72,9 +74,9 @@ def make_probes() -> list[Probe]:
 
     found = []
     for scenario in SCENARIOS:
-        for number in range(2):
+        for number in range(pairs):
             pair = f"{scenario}-{number}"
-            query = make_query(f"Will it rain in Oslo, {scenario} {number}? {HOSTILE if number else ''}")
+            query = make_query(f"Will it rain in Oslo, {scenario} {number}? {HOSTILE if number % 2 else ''}")
             zero, one, both = tool_set(pair), tool_set(pair, WEAK), tool_set(pair, WEAK, STRONG)
             decoy = tool_set(pair, decoy=True)
             for transition, before, after in zip(
@@ -97,7 +99,8 @@ def make_probes() -> list[Probe]:
 
 
 def make_answers(model: str, seed: int, probes: Iterable[Probe], joint: bool) -> list[Prediction]:
-    """``gentool`` is mostly right, ``sft`` answers without tools, ``base`` writes hostile text."""
+    """``gentool`` chooses right, with seed 0 and even pairs also the arguments; ``sft`` calls the plainer tool
+    with odd pairs, a distractor without, and else answers without a tool; ``base`` writes hostile text."""
     found: dict[tuple[str, str, str], Prediction] = {}
     for probe in probes:
         for tool_set in (probe.before, probe.after):
@@ -114,14 +117,23 @@ def make_answers(model: str, seed: int, probes: Iterable[Probe], joint: bool) ->
                 "completion_tokens": 5,
             }
             ranking = (*useful, GENERATE_RESPONSE)
+            odd = int(probe.pair.rsplit("-", 1)[1]) % 2
             if model == "base":
                 kind: dict[str, Any] = {
                     "outcome": "malformed",
                     "error": f"not JSON: {HOSTILE}",
                     "text": HOSTILE,
                 }
+            elif model == "sft" and odd:
+                name = WEAK.name if WEAK.name in names else "__proto__"
+                call = ToolCall.of(name, {"city": "Oslo", "constructor": "\u2028"})
+                kind = {"outcome": "call", "text": f"<tool_call>{HOSTILE}", "tool_call": call}
             elif model == "sft" or not useful:
                 kind = {"outcome": "answer", "text": f"It may rain. {HOSTILE}"}
+            elif not (odd or seed):
+                kind = {"outcome": "call", "text": "<tool_call>", "tool_call": probe.query.call_of(useful[0])}
+                if joint:
+                    kind["ranking"] = ranking
             else:
                 arguments = {
                     "city": HOSTILE if seed else "Oslo",
@@ -143,8 +155,12 @@ def make_answers(model: str, seed: int, probes: Iterable[Probe], joint: bool) ->
     return list(found.values())
 
 
-def make_run(folder: Path, joint: bool = False) -> Path:
-    probes = make_probes()
+def make_run(folder: Path, joint: bool = False, pairs: int = 2) -> Path:
+    """A run with ``pairs`` pairs in each scenario."""
+    probes = make_probes(pairs)
+    derivation = Derivation(tool=WEAK.name, from_tool=STRONG.name, how="smaller_coverage")
+    pair = ToolPair(domain="weather", group="T", tools=(STRONG, WEAK), derivation=derivation)
+    write_jsonl(folder / "scenarios" / "pairs.jsonl", [pair])
     write_jsonl(folder / "scenarios" / "tools.jsonl", TOOLS.values())
     for scenario in SCENARIOS:
         write_jsonl(folder / "scenarios" / f"{scenario}.jsonl", [p for p in probes if p.scenario == scenario])

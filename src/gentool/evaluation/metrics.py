@@ -109,20 +109,3 @@ def probe_metrics(probe: Probe, answers: Answers, tools: Mapping[str, Tool]) -> 
     if ranked is not None and gold != GENERATE_RESPONSE:
         values["ndcg"] = ndcg(ranked.ranking or (), gains(query, names))
     return values
-
-
-def confusion(probe: Probe, answers: Answers, tools: Mapping[str, Tool]) -> str | None:
-    """What was chosen in the ``after`` set: best, other (useful or not) tool of the pair, fallback, distractor
-    or malformed."""
-    after = answers.call(probe.query, probe.after)
-    if after is None:
-        return None
-    choice = chosen(after)
-    names = pair_names(probe.after, tools)
-    if choice is None:
-        return "malformed"
-    if choice == right_tool(probe.query, names):
-        return "best"
-    if choice == GENERATE_RESPONSE:
-        return "fallback"
-    return "other" if choice in names else "distractor"

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from gentool.config import Arm, Schedule
-from gentool.evaluation.metrics import Answers, confusion, probe_metrics
+from gentool.evaluation.errors import Judged, classify
+from gentool.evaluation.metrics import Answers, probe_metrics
 from gentool.evaluation.predict import read_predictions
 from gentool.evaluation.requests import choose_probes
 from gentool.jsonl import RecordError, content_hash, read_jsonl, read_jsonl_lines
-from gentool.records import SCENARIOS, Prediction, Probe, Record, Tool
+from gentool.records import SCENARIOS, Prediction, Probe, Record, Tool, ToolPair
 from gentool.training.plan import stages_of
 
 R = TypeVar("R", bound=Record)
-
-CONFUSION = ("best", "other", "fallback", "distractor", "malformed")
-"""The classes of :func:`gentool.evaluation.metrics.confusion`."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,17 @@ class Stage:
 class Outcome:
     """How one model and seed did on one probe."""
 
-    choice: str
-    """One of :data:`CONFUSION`."""
+    before: Judged
+    after: Judged
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class RunData:
-    """All that the report is made from. ``missing`` names, in words, what the folder lacks."""
+    """All that the report is made from. ``missing`` names, in words, what the folder lacks.
+
+    ``richer``: names of the tools that their pair's other tool was derived from.
+    """
 
     name: str
     config: Mapping[str, Any]
@@ -53,6 +54,7 @@ class RunData:
     lineage: Mapping[str, Any]
     summary: Mapping[str, Any]
     tools: Mapping[str, Tool]
+    richer: frozenset[str]
     probes: Sequence[Probe]
     asked: Sequence[Probe]
     answers: Mapping[str, Mapping[int, Answers]]
@@ -71,8 +73,17 @@ class RunData:
         found: list[Outcome | None] = []
         for probe in probes:
             metrics = probe_metrics(probe, answers, self.tools)
-            choice = confusion(probe, answers, self.tools)
-            found.append(Outcome(choice, metrics) if metrics is not None and choice else None)
+            before, after = answers.call(probe.query, probe.before), answers.call(probe.query, probe.after)
+            if metrics is None or before is None or after is None:
+                found.append(None)
+                continue
+            found.append(
+                Outcome(
+                    classify(before, probe.query, probe.before, self.tools, self.richer),
+                    classify(after, probe.query, probe.after, self.tools, self.richer),
+                    metrics,
+                )
+            )
         return found
 
 
@@ -80,17 +91,18 @@ def read_run(folder: Path, config_text: str, config: Mapping[str, Any], scores: 
     """Read a run folder. Raises :class:`gentool.jsonl.RecordError` for a file that cannot be read."""
     missing: list[str] = []
     tools = {t.id: t for t in _read(Tool, folder, "scenarios/tools.jsonl", missing)}
+    pairs = _read(ToolPair, folder, "scenarios/pairs.jsonl", missing)
     probes = [p for s in SCENARIOS for p in _read(Probe, folder, f"scenarios/{s}.jsonl", missing)]
     known = [p for p in probes if all(i in tools for s in (p.before, p.after) for i in s.tools)]
     if len(known) < len(probes) and tools:
         missing.append(f"tools of {len(probes) - len(known)} probes (not in scenarios/tools.jsonl)")
     models = list(scores["models"])
-    for model in config.get("evaluate", {}).get("models", []):
+    options = config.get("evaluate", {})
+    for model in [*options.get("models", []), *options.get("servers", {})]:
         if model not in models:
             missing.append(f"scores of the model {model}")
     answers = {m: _answers(folder, m, config, missing) for m in models}
     every = [a for of_model in answers.values() for a in of_model.values()]
-    options = config.get("evaluate", {})
     chosen = choose_probes(
         known, options.get("rank", True), options.get("max_prompts"), config.get("seed", 0)
     )
@@ -107,6 +119,7 @@ def read_run(folder: Path, config_text: str, config: Mapping[str, Any], scores: 
         lineage=lineage,
         summary=_json(folder, "scenarios/summary.json", missing),
         tools=tools,
+        richer=frozenset(p.derivation.from_tool for p in pairs),
         probes=probes,
         asked=asked,
         answers=answers,
@@ -144,7 +157,7 @@ def _answers(folder: Path, model: str, config: Mapping[str, Any], missing: list[
         for prediction in read_predictions(path):
             by_seed.setdefault(prediction.seed, {})[prediction.key] = prediction
     seeds = config.get("seeds", [])
-    if by_seed and model != "base":
+    if by_seed and model in get_args(Arm):  # others are not trained, and asked once
         for seed in seeds:
             if seed not in by_seed:
                 missing.append(f"predictions of {model} with seed {seed}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from gentool.evaluation.match import match_call
+from gentool.evaluation.errors import CLASSES, Judged
 from gentool.evaluation.metrics import METRICS, pair_names
 from gentool.evaluation.requests import choose_probes
 from gentool.records import (
@@ -22,7 +22,7 @@ from gentool.records import (
     ToolCall,
     ToolSet,
 )
-from gentool.report.collect import CONFUSION, RunData
+from gentool.report.collect import RunData
 from gentool.scenarios.targets import target_ranking
 
 MAX_ANSWERS = 60_000
@@ -44,8 +44,10 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _call(call: ToolCall) -> list[str]:
-    return [call.name, _json_text(call.arguments) if call.arguments else ""]
+def _call(call: ToolCall) -> list[Any]:
+    """The tool's name, and each argument's name and value as text: equal values have equal texts."""
+    arguments = call.arguments.items()
+    return [call.name, [[k, json.dumps(v, ensure_ascii=False, sort_keys=True)] for k, v in arguments]]
 
 
 def _tool(tool: Tool) -> list[str]:
@@ -88,35 +90,27 @@ def _answer(prediction: Prediction) -> dict[str, Any]:
     return found
 
 
-def _faults(probe: Probe, prediction: Prediction | None, run: RunData) -> list[list[str]] | None:
-    """Arguments missing, superfluous and wrong in a call of the right tool; ``None`` if there are none."""
-    call = prediction.tool_call if prediction else None
-    names = pair_names(probe.after, run.tools)
-    if call is None or call.name == GENERATE_RESPONSE or call.name not in names:
-        return None
-    if call.name != target_ranking(probe.query, tuple(names))[0]:
-        return None
-    tool = next(run.tools[i] for i in probe.after.pair_tools if run.tools[i].name == call.name)
-    match = match_call(call, probe.query, tool)
-    return None if match.exact else [list(match.missing), list(match.extra), list(match.wrong)]
+def _judged(judged: Judged) -> list[Any]:
+    """Its classes, by their place in ``CLASSES``; the arguments missing, superfluous and wrong, if any are."""
+    found: list[Any] = [[CLASSES.index(name) for name in judged.classes]]
+    match = judged.match
+    if judged.faults and match:
+        found.append([list(match.missing), list(match.extra), list(match.wrong)])
+    return found
 
 
 def _results(run: RunData, model: str, seed: int, probes: Sequence[Probe]) -> list[Any]:
-    """Per probe: class, metrics (in the order of ``METRICS``), argument faults; ``None`` if not asked."""
-    found: list[Any] = []
-    answers = run.answers[model][seed]
-    for probe, outcome in zip(probes, run.outcomes(model, seed, probes), strict=True):
-        if outcome is None:
-            found.append(None)
-            continue
-        values = [outcome.metrics.get(m) for m in METRICS]
-        row: list[Any] = [
-            CONFUSION.index(outcome.choice),
-            [None if v is None else round(v, 3) for v in values],
+    """Per probe: the answers before and after as judged, metrics (in the order of ``METRICS``); ``None`` if
+    not asked."""
+    return [
+        outcome
+        and [
+            _judged(outcome.before),
+            _judged(outcome.after),
+            [None if (v := outcome.metrics.get(m)) is None else round(v, 3) for m in METRICS],
         ]
-        faults = _faults(probe, answers.call(probe.query, probe.after), run)
-        found.append([*row, faults] if faults else row)
-    return found
+        for outcome in run.outcomes(model, seed, probes)
+    ]
 
 
 def explorer_data(run: RunData) -> dict[str, Any]:
@@ -164,9 +158,10 @@ def explorer_data(run: RunData) -> dict[str, Any]:
         )
     used = {i for s in sets.values() for i in s["tools"]}
     return {
+        "run": run.name,
         "scenarios": SCENARIOS,
         "transitions": TRANSITIONS,
-        "classes": CONFUSION,
+        "classes": CLASSES,
         "metrics": METRICS,
         "models": [m for m in run.models if run.answers.get(m)],
         "tools": {i: _tool(tools[i]) for i in sorted(used)},

@@ -54,11 +54,48 @@ METRIC_NOTES = {
     "malformed": "The answer could not be read as a call or a text. Lower is better.",
 }
 
-CONFUSION_NOTES = {
-    "best": "the right choice (generate_response where no tool suits)",
-    "other": "the pair's other tool",
-    "fallback": "generate_response, though a tool suits",
+CLASS_LABELS = {
+    "right": "right",
+    "weak_for_strong": "weak for strong",
+    "strong_for_weak": "strong for weak",
+    "fallback_though_served": "fallback though served",
+    "served_though_fallback": "served though fallback",
+    "distractor": "distractor",
+    "missing_argument": "missing argument",
+    "extra_argument": "extra argument",
+    "wrong_argument": "wrong argument",
+    "malformed": "malformed",
+}
+
+CLASS_NOTES = {
+    "right": "the right tool and every argument right; generate_response without arguments where no tool suits",
+    "weak_for_strong": "the plainer tool of the pair, though the richer one was there and is better here",
+    "strong_for_weak": "the richer tool of the pair, though the plainer one was there and is better here",
+    "fallback_though_served": "answered without a tool, though a useful one was there",
+    "served_though_fallback": "the pair's tool that was there, though it is of no use here",
     "distractor": "a tool that has nothing to do with the query",
+    "missing_argument": "the right tool, without an argument that it needs",
+    "extra_argument": "the right tool, with an argument that does not belong there",
+    "wrong_argument": "the right tool, with a wrong value",
+    "malformed": "cannot be read as a call or a text",
+}
+
+CLASS_GROUPS: dict[str, tuple[str, ...]] = {
+    "right": ("right",),
+    "arguments": ("missing_argument", "extra_argument", "wrong_argument"),
+    "sibling": ("weak_for_strong", "strong_for_weak"),
+    "fallback": ("fallback_though_served",),
+    "unsuitable": ("served_though_fallback", "distractor"),
+    "malformed": ("malformed",),
+}
+"""The classes of answers as the plot groups them: it has a colour for each group."""
+
+CLASS_GROUP_NOTES = {
+    "right": "the right tool, every argument right",
+    "arguments": "the right tool, arguments at fault",
+    "sibling": "the worse tool of the pair",
+    "fallback": "no tool, though one suits",
+    "unsuitable": "a tool that does not suit",
     "malformed": "cannot be read",
 }
 

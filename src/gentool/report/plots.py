@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 
 from gentool.evaluation.scores import ENDPOINT_CELLS
 from gentool.records import SCENARIOS, TRANSITIONS
-from gentool.report.collect import CONFUSION, RunData, Stage
-from gentool.report.labels import SCENARIO_LABELS, TRANSITION_LABELS, percent
+from gentool.report.collect import RunData, Stage
+from gentool.report.labels import CLASS_GROUPS, SCENARIO_LABELS, TRANSITION_LABELS, percent
 
 WIDTH = 372
 SERIES = 6
@@ -126,14 +126,19 @@ def bar_panels(run: RunData, metric: str) -> list[tuple[str, Markup]]:
     return found
 
 
-def confusion_panels(run: RunData) -> list[tuple[str, Markup]]:
-    """What each model chose, per scenario: stacked shares, all seeds together."""
+def class_counts(run: RunData) -> dict[tuple[str, str], Counter[str]]:
+    """How often each model's answers after the arrival have each class, by (scenario, model); all seeds."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     for model, of_model in run.answers.items():
         for seed in of_model:
             for probe, outcome in zip(run.asked, run.outcomes(model, seed, run.asked), strict=True):
                 if outcome:
-                    counts.setdefault((probe.scenario, model), Counter())[outcome.choice] += 1
+                    counts.setdefault((probe.scenario, model), Counter())[outcome.after.name] += 1
+    return counts
+
+
+def class_panels(run: RunData, counts: Mapping[tuple[str, str], Counter[str]]) -> list[tuple[str, Markup]]:
+    """The groups of classes of each model's answers, per scenario: stacked shares."""
     models = [m for m in run.models if any((s, m) in counts for s in SCENARIOS)]
     return [
         (SCENARIO_LABELS[s], _stacked(s, {m: counts[s, m] for m in models if (s, m) in counts}))
@@ -151,12 +156,13 @@ def _stacked(scenario: str, counts: Mapping[str, Counter[str]]) -> Markup:
         total = counter.total()
         parts.append(_tag("text", model, class_="name", x=left - 8, y=y + 15, text_anchor="end"))
         x = left
-        for name in CONFUSION:
-            share = counter[name] / total
+        for name, classes in CLASS_GROUPS.items():
+            number = sum(counter[c] for c in classes)
+            share = number / total
             size = width * share
             if not size:
                 continue
-            says = f"{model}: {name} {percent(share)} % ({counter[name]} of {total})"
+            says = f"{model}: {name} {percent(share)} % ({number} of {total})"
             told.append(says)
             drawn = [
                 _tag("title", says),
@@ -176,8 +182,8 @@ def _stacked(scenario: str, counts: Mapping[str, Counter[str]]) -> Markup:
         parts.append(
             _tag("text", text, class_="tick", x=left + width * tick / 100, y=y, text_anchor="middle")
         )
-    title = f"What was chosen, {SCENARIO_LABELS[scenario]}"
-    return _svg(f"confusion-{scenario}", title, "; ".join(told), y + 8, parts)
+    title = f"Classes of answers, {SCENARIO_LABELS[scenario]}"
+    return _svg(f"classes-{scenario}", title, "; ".join(told), y + 8, parts)
 
 
 def _nice_step(largest: float) -> float:

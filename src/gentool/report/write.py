@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,23 +15,22 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from gentool.evaluation.errors import CLASSES
 from gentool.evaluation.metrics import METRICS
 from gentool.evaluation.scores import ENDPOINT_CELLS, SCHEMA
+from gentool.evaluation.verdict import MIN_PAIRS, guard_words, verdict
 from gentool.jsonl import GenToolError, write_text
 from gentool.records import SCENARIOS, TRANSITIONS
 from gentool.report import labels
-from gentool.report.collect import CONFUSION, RunData, read_run
+from gentool.report.collect import RunData, read_run
 from gentool.report.explorer import explorer_data, script_json
 from gentool.report.labels import percent
-from gentool.report.plots import bar_panels, colours, confusion_panels, loss_panels
-
-MIN_PAIRS = 40
-"""Pairs that a cell of the endpoint needs: see ``docs/metrics.md``."""
-
-MIN_SEEDS = 3
-"""Training seeds that a verdict needs."""
+from gentool.report.plots import bar_panels, class_counts, class_panels, colours, loss_panels
+from gentool.report.shape import check_shapes
 
 _HERE = Path(__file__).parent
+_SCRIPTS = ("page", "data", "filters", "cards", "download", "explorer")
+"""The parts of the page's script, in the order in which they need each other."""
 
 
 class ReportError(GenToolError):
@@ -82,7 +82,14 @@ def _check_folder(folder: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
             f"{folder / 'scores.json'}: expected schema {SCHEMA!r}; found {found!r}. "
             "Fix: delete it and `gentool run RECIPE` with this version."
         )
+    check_shapes(folder, config, scores)
     return text, config, scores
+
+
+def _script() -> str:
+    """The page's script: all parts in one scope of their own."""
+    parts = [(_HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS]
+    return "\n".join(['"use strict";', "(() => {", *parts, "})();"])
 
 
 def _render(run: RunData) -> str:
@@ -93,9 +100,10 @@ def _render(run: RunData) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (_HERE / "report.js").read_text(encoding="utf-8")
+    script = _script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     smallest = _smallest_cell(run)
+    counts = class_counts(run)
     return environment.get_template("report.html.j2").render(
         run=run,
         labels=labels,
@@ -108,17 +116,20 @@ def _render(run: RunData) -> str:
         data=Markup(script_json(explorer_data(run))),
         facts=_facts(run),
         finished=_finished(run),
-        confidence=f"{100 * run.config.get('evaluate', {}).get('confidence', 0.95):g}",
+        confidence=f"{100 * run.scores['confidence']:g}",
         smallest=smallest if smallest and smallest["n"] < MIN_PAIRS else None,
         min_pairs=MIN_PAIRS,
         endpoint=[(m, _endpoint(run, m)) for m in run.models],
-        comparisons=_comparisons(run, int(smallest["n"]) if smallest else 0),
+        comparisons=_comparisons(run),
+        retention=run.scores.get("retention"),
         tables=[(m, _table(run, m)) for m in METRICS],
         scenarios=SCENARIOS,
         transitions=TRANSITIONS,
-        classes=CONFUSION,
+        classes=CLASSES,
+        answering=[m for m in run.models if run.answers[m]],
         bars=[(m, bar_panels(run, m)) for m in ("arrival", "tool_selection")],
-        confusion=confusion_panels(run),
+        class_panels=class_panels(run, counts),
+        class_rows=_class_rows(run, counts),
         losses=loss_panels(run.stages),
         steps=_steps(run),
         stages=_stages(run),
@@ -151,6 +162,18 @@ def _table(run: RunData, metric: str) -> list[dict[str, Any]]:
     return groups
 
 
+def _class_rows(
+    run: RunData, counts: Mapping[tuple[str, str], Counter[str]]
+) -> list[tuple[str, str, list[tuple[int, int]]]]:
+    """Rows of the table of classes: group, class, and per model how many answers have it, of how many."""
+    by_model = [sum((counts.get((s, m), Counter()) for s in SCENARIOS), Counter()) for m in run.models]
+    return [
+        (group, name, [(found[name], found.total()) for found in by_model])
+        for group, classes in labels.CLASS_GROUPS.items()
+        for name in classes
+    ]
+
+
 def _endpoint(run: RunData, model: str) -> float | None:
     """Mean of ``arrival`` over the endpoint's cells that have probes."""
     values = [_cell(run, model, s, t, "arrival")["value"] for s, t in ENDPOINT_CELLS]
@@ -168,40 +191,16 @@ def _smallest_cell(run: RunData) -> dict[str, Any] | None:
     return min(cells, key=lambda c: int(c["n"])) if cells else None
 
 
-def _obstacles(run: RunData, smallest: int) -> list[str]:
-    """What keeps a comparison of this run from a verdict, in words (``docs/metrics.md``, "Verdicts")."""
-    found = []
-    if smallest < MIN_PAIRS:
-        found.append("too few pairs")
-    if len(run.scores.get("seeds", [])) < MIN_SEEDS:
-        found.append("too few seeds")
-    if run.config.get("evaluate", {}).get("confidence", 0.95) < 0.95:
-        found.append("intervals narrower than 95 %")
-    return found
-
-
-def _comparisons(run: RunData, smallest: int) -> list[dict[str, Any]]:
-    """The comparisons with p after Holm and a verdict in words, none where the run is too small for one."""
-    found = [dict(c) for c in run.scores.get("comparisons", [])]
-    ordered = sorted((c for c in found if c.get("p") is not None), key=lambda c: float(c["p"]))
-    floor = 0.0
-    for rank, comparison in enumerate(ordered):
-        floor = max(floor, min(1.0, (len(ordered) - rank) * comparison["p"]))
-        comparison["holm"] = floor
-    obstacles = _obstacles(run, smallest)
-    for comparison in found:
-        holm = comparison.setdefault("holm", None)
-        low, high = comparison["low"], comparison["high"]
-        if low is None or obstacles:
-            comparison["verdict"] = f"no verdict: {', '.join(obstacles) or 'nothing to compare'}"
-        elif holm is not None and holm < 0.05 and low > 0:
-            more = "at least 10 points " if low > 0.1 else ""
-            comparison["verdict"] = f"{comparison['a']} is {more}ahead; guard not checked"
-        elif holm is not None and holm < 0.05 and high < 0:
-            comparison["verdict"] = f"{comparison['a']} is behind"
-        else:
-            comparison["verdict"] = "no difference shown"
-    return found
+def _comparisons(run: RunData) -> list[dict[str, Any]]:
+    """The comparisons, each with its verdict and guard in words."""
+    return [
+        {
+            **comparison,
+            "verdict": verdict(comparison, run.scores["confidence"]),
+            "guard_words": [guard_words(entry) for entry in comparison["guard"]],
+        }
+        for comparison in run.scores.get("comparisons", [])
+    ]
 
 
 def _model_fact(run: RunData) -> str:
