@@ -20,6 +20,7 @@ _PACKAGES = (
     "transformers",
     "peft",
     "accelerate",
+    "bitsandbytes",
     "scikit-learn",
     "sentence-transformers",
 )
@@ -56,15 +57,33 @@ class Lineage:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.steps: dict[str, Any] = {}
-        if path.is_file():
-            self.steps = json.loads(path.read_text(encoding="utf-8"))
+        self.read()
+
+    def read(self) -> bool:
+        """Read the file anew; ``False`` if there is one that is damaged, which counts as an empty one."""
+        self.steps = {}
+        try:
+            found = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return True
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+            return False
+        self.steps = found
+        return True
 
     def done(self, step: str, inputs: Any, outputs: Iterable[Path]) -> bool:
         """Whether the step was finished with these inputs and its outputs are as it left them."""
-        entry = self.steps.get(step)
-        if entry is None or entry["inputs"] != content_hash(inputs):
+        entry = self.steps.get(step, {})
+        if entry.get("inputs") != content_hash(inputs):
             return False
-        return bool(entry["outputs"] == files_hash(outputs))
+        return bool(entry.get("outputs") == files_hash(outputs))
+
+    def begin(self, step: str) -> None:
+        """Forget that the step was ever finished: its outputs are about to be overwritten."""
+        if self.steps.pop(step, None) is not None:
+            self._write()
 
     def record(self, step: str, inputs: Any, outputs: Iterable[Path], seed: int, started: datetime) -> None:
         """Write the step down as finished now, unless it only found what it had made before."""
@@ -80,4 +99,7 @@ class Lineage:
             "python": platform.python_version(),
             "host": {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count()},
         }
+        self._write()
+
+    def _write(self) -> None:
         write_text(self.path, json.dumps(self.steps, indent=2) + "\n")

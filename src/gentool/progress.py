@@ -1,11 +1,11 @@
-"""Progress bars with the time left, and a Ctrl-C that lets the work at hand come to a safe stop."""
+"""Progress bars with the time left, and a Ctrl-C or SIGTERM that lets the work at hand come to a safe stop."""
 
 from __future__ import annotations
 
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from rich.console import Console
@@ -25,11 +25,15 @@ class Stopped(KeyboardInterrupt):
 
 
 class Progress:
-    """Bars on a terminal, a line now and then elsewhere. ``stopping`` turns true on the first Ctrl-C."""
+    """Bars on a terminal, a line now and then elsewhere. ``stopping`` turns true on the first Ctrl-C or SIGTERM.
+
+    ``signal`` is the number of that signal.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self.stopping = False
+        self.signal: int = signal.SIGINT
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -64,17 +68,20 @@ class Progress:
 
     @contextmanager
     def running(self) -> Iterator[Progress]:
-        """Show the bars; the first Ctrl-C asks for a stop, the second one interrupts at once."""
+        """Show the bars; the first Ctrl-C or SIGTERM (clusters send it) asks for a stop, the second stops at once."""
 
         def ask(number: int, frame: FrameType | None) -> None:
             if self.stopping:
                 raise KeyboardInterrupt
             self.stopping = True
-            self.say("Stopping after the step at hand; Ctrl-C again stops at once.")
+            self.signal = number
+            with suppress(RuntimeError):  # the signal came in the middle of printing
+                self.say("Stopping after the step at hand; Ctrl-C again stops at once.")
 
-        before = signal.signal(signal.SIGINT, ask)
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             with self._bars:
                 yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from transformers import TrainerCallback
 
 from gentool.jsonl import sync_folder, write_text
@@ -14,6 +15,15 @@ from gentool.processes import is_first, wait_for_all
 
 SEAL = "whole.json"
 """Written last into a checkpoint: names and sizes of its files."""
+
+
+def is_whole_file(weights: Path) -> bool:
+    """Whether a safetensors file has the length that its header says; the weights themselves are not read."""
+    try:
+        with safe_open(weights, framework="pt"):
+            return True
+    except (OSError, SafetensorError):
+        return False
 
 
 def _is_whole(checkpoint: Path) -> bool:

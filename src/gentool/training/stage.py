@@ -21,7 +21,7 @@ from gentool.models import device, load_model, split_revision, torch_dtype, weig
 from gentool.processes import any_process, is_first, join, process_count, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
-from gentool.training.checkpoints import Seal, newest_checkpoint
+from gentool.training.checkpoints import Seal, is_whole_file, newest_checkpoint
 from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
 from gentool.training.plan import StagePlan, micro_batches_per_step
 
@@ -165,13 +165,15 @@ def _clear(folder: Path) -> None:
 
 
 def finished(folder: Path, identity: dict[str, Any]) -> bool:
-    """Whether ``folder`` holds the finished stage that ``identity`` describes, weights and all."""
+    """Whether ``folder`` holds the finished stage that ``identity`` describes, its weights in full length."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    same = isinstance(manifest, dict) and manifest.get("identity") == identity
-    return same and any(folder.glob("*.safetensors"))
+    if not isinstance(manifest, dict) or manifest.get("identity") != identity:
+        return False
+    weights = list(folder.glob("*.safetensors"))
+    return bool(weights) and all(map(is_whole_file, weights))
 
 
 def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> None:
