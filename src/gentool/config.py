@@ -80,12 +80,14 @@ class ScenarioConfig(Options):
 class RandomInit(Options):
     """A small model and tokenizer made from nothing, for demos and tests."""
 
-    architecture: Literal["qwen3", "llama", "mistral"] = "qwen3"
-    hidden_size: Positive = 128
-    layers: Positive = 4
-    heads: Positive = 4
-    key_value_heads: Positive = 2
-    vocabulary: Annotated[int, Field(ge=300)] = 2048
+    architecture: Literal["qwen3", "llama", "mistral"] = Field("qwen3", description="its family")
+    hidden_size: Positive = Field(128, description="a multiple of 2 x heads")
+    layers: Positive = Field(4, description="transformer blocks")
+    heads: Positive = Field(4, description="attention heads; a multiple of key_value_heads")
+    key_value_heads: Positive = Field(2, description="heads of keys and values")
+    vocabulary: Annotated[int, Field(ge=300)] = Field(
+        2048, description="the most tokens its tokenizer may have"
+    )
     context: Positive = Field(8192, description="longest sequence, in tokens")
 
     @model_validator(mode="after")
@@ -105,12 +107,16 @@ class ModelConfig(Options):
     revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
         None, description="branch, tag or commit of a hub name"
     )
-    random_init: RandomInit | None = None
+    random_init: RandomInit | None = Field(
+        None, description="a small model made from nothing, instead of `path`"
+    )
     shape: dict[str, Any] | None = Field(
         None, description="the model's config.json, for `train --dry-run --random-init` without the model"
     )
     chat_template: str | None = Field(None, description="jinja file instead of the tokenizer's own")
-    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="of the weights; auto: float32 to train all of them and on CPU, else bfloat16"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelConfig:
@@ -138,29 +144,31 @@ class PromptConfig(Options):
 class LoraOptions(Options):
     """Low-rank adapters (peft)."""
 
-    rank: Positive = 16
-    alpha: Positive = 32
-    target_modules: str | list[str] = "all-linear"
+    rank: Positive = Field(16, description="rank of what is added to each weight matrix")
+    alpha: Positive = Field(32, description="what is added counts alpha / rank times")
+    target_modules: str | list[str] = Field(
+        "all-linear", description="names of the layers adapted; all-linear: all but the output layer"
+    )
 
 
 class StageOptions(Options):
     """What may differ from stage to stage; what is not given is taken from ``train``."""
 
-    epochs: Annotated[float, Field(gt=0)] | None = None
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = Field(None, description="null: `train.epochs`")
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="null: that of the arm")
 
 
 class TrainConfig(Options):
     """Both stages of all arms. Batch sizes count samples; a step is one optimizer update."""
 
-    arms: list[Arm] = ["sft", "gentool"]
+    arms: list[Arm] = Field(default=["sft", "gentool"], description="what is trained, each for every seed")
     schedule: Schedule = Field("two_pass", description="of the arm `gentool`")
     method: Literal["full", "lora", "qlora"] = Field(
         "full", description="all weights; an adapter; an adapter on a base in 4 bits"
     )
     lora: LoraOptions = LoraOptions()
-    epochs: Annotated[float, Field(gt=0)] = 3
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-5
+    epochs: Annotated[float, Field(gt=0)] = Field(3, description="rounds through the samples, in each stage")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="the highest, after the warm-up")
     learning_rates: dict[Arm, Annotated[float, Field(gt=0)]] = Field(
         default={}, description="per arm, where dev chose different ones"
     )
@@ -171,18 +179,35 @@ class TrainConfig(Options):
     equal_budget: bool = Field(
         True, description="smaller arms repeat their data to the tokens and steps of `gentool`"
     )
-    batch_size: Positive = 16
+    batch_size: Positive = Field(16, description="samples in an optimizer step, over all processes")
     micro_batch_size: Positive = Field(4, description="samples in memory at once, per device")
+    micro_batch_tokens: Positive | None = Field(
+        None,
+        description="with shared prefixes: unique tokens in memory at once; by default of as many samples",
+    )
+    batches: Literal["grouped", "shuffled"] = Field(
+        "grouped", description="grouped: samples that show the same tool list go into one step"
+    )
+    tool_order: Literal["list", "sample"] = Field(
+        "list", description="a new order of tools each epoch for each list, or for each sample"
+    )
+    shared_prefix: Literal["auto", "on", "off"] = Field(
+        "auto", description="compute what samples begin with in common once; auto: where it is exact and pays"
+    )
     max_length: Positive = Field(8192, description="tokens; a longer sample is an error")
     drop_long: bool = Field(False, description="leave longer samples out, and write down which")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.03, description="share of the steps")
-    scheduler: Literal["cosine", "linear", "constant_with_warmup"] = "cosine"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    scheduler: Literal["cosine", "linear", "constant_with_warmup"] = Field(
+        "cosine", description="how the learning rate goes on after the warm-up"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="of AdamW")
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="a longer gradient is scaled down to it"
+    )
     bf16: bool | None = Field(None, description="mixed precision; by default on CUDA only")
-    gradient_checkpointing: bool = False
-    save_steps: Positive = 100
-    log_steps: Positive = 5
+    gradient_checkpointing: bool = Field(False, description="less memory for more time")
+    save_steps: Positive = Field(100, description="steps from one checkpoint to the next")
+    log_steps: Positive = Field(5, description="steps from one entry of log.jsonl to the next")
 
     def stage(self, arm: Arm, name: StageName) -> tuple[float, float]:
         """Epochs and learning rate of a stage of an arm; ``stages`` are those of ``gentool``."""
@@ -197,7 +222,7 @@ OPENAI_URL = "https://api.openai.com/v1"
 class ServerConfig(Options):
     """A model behind an OpenAI-compatible server. Keys come from the environment only."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1)] = Field(description="name of the model at the server")
     base_url: str = Field(OPENAI_URL, description="address of the API; most end in /v1")
     api_key_env: str | None = Field(
         None,
@@ -208,7 +233,9 @@ class ServerConfig(Options):
     )
     concurrency: Positive = Field(8, description="requests at once; fewer while the server refuses as many")
     timeout: Annotated[float, Field(gt=0)] = Field(120.0, description="seconds a request may take")
-    max_retries: Annotated[int, Field(ge=0)] = 6
+    max_retries: Annotated[int, Field(ge=0)] = Field(
+        6, description="of failures that may pass, such as 429 and 5xx"
+    )
     temperature: Annotated[float, Field(ge=0)] | None = Field(0.0, description="null: not sent")
     extra: dict[str, Any] = Field(default={}, description="further fields of the request's body")
 
@@ -266,16 +293,23 @@ RowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 class EvaluateConfig(Options):
     """Which models are asked what, and how it is counted."""
 
-    models: list[ModelKey] = ["base", "sft", "gentool"]
+    models: list[ModelKey] = Field(default=["base", "sft", "gentool"], description="rows of the table")
     servers: dict[RowName, ServerConfig] = Field(
         default={}, description="further rows of the table: models behind servers"
     )
     max_prompts: Positive | None = Field(None, description="prompts a model, over all scenarios")
     rank: bool = Field(True, description="ask for rankings too")
-    batch_size: Positive = 16
-    max_new_tokens: Positive = 256
+    rank_by: Literal["generate", "score"] = Field(
+        "generate",
+        description="score: rankings by the likelihood of each tool as the first, without generating",
+    )
+    shared_prefix: Literal["auto", "off"] = Field(
+        "auto", description="compute what prompts begin with in common once; auto: where it is exact and pays"
+    )
+    batch_size: Positive = Field(16, description="prompts asked at once")
+    max_new_tokens: Positive = Field(256, description="tokens that an answer may have")
     bootstrap: Positive = Field(2000, description="resamples for the intervals")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="coverage of the intervals")
 
     @model_validator(mode="after")
     def _rows_differ(self) -> EvaluateConfig:
@@ -293,7 +327,9 @@ class EvaluateConfig(Options):
 class Config(Options):
     """A run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*$")] = Field(
+        description="of the run and its folder"
+    )
     seed: Seed = Field(0, description="of the build: groups, held-out queries, orders")
     seeds: list[Seed] = Field(default=[0], min_length=1, description="of training, one model each")
     data: DataConfig = DataConfig()

@@ -14,12 +14,14 @@ from gentool.pipeline import Run
 from gentool.processes import is_first, join, process_count, wait_for_all
 from gentool.progress import Progress
 from gentool.training.arms import plan_arms
-from gentool.training.dataset import MicroBatches, SampleRenderer, collate
-from gentool.training.plan import micro_batches_per_step
+from gentool.training.dataset import SampleRenderer
+from gentool.training.loss import batch_loss
 from gentool.training.prepare import make_renderer
+from gentool.training.shared_prefix.batches import SharedBatches
+from gentool.training.trainer import PlainBatches, Steps
 
 
-def main(recipe: Path, folder: Path, out: Path) -> None:
+def main(recipe: Path, folder: Path, out: Path, shared: str) -> None:
     config = load_config(recipe)
     run = Run(config, folder, Progress())
     base = run.base()
@@ -34,13 +36,13 @@ def main(recipe: Path, folder: Path, out: Path) -> None:
             fully_shard(layer)
         fully_shard(model)
         assert type(next(model.parameters())).__name__ == "DTensor"
-    per_step = micro_batches_per_step(plan, 4, world)
-    batches = MicroBatches(plan, source, per_step)
-    every = [collate([batches[i]], renderer.tokenizer.pad_token_id) for i in range(per_step)]
-    tokens = sum(int((b["labels"] != -100).sum()) for b in every)
+    batching = SharedBatches(1500) if shared == "shared" else PlainBatches(4, renderer.tokenizer.pad_token_id)
+    if shared == "shared":
+        model.set_attn_implementation("gentool_tree")
+    entry = Steps(plan, source, batching, world)[rank]
     total = torch.zeros(())
-    for batch in every[rank::world]:
-        loss = model(**batch, num_items_in_batch=tokens).loss * world  # gradients are averaged over processes
+    for batch in entry["batches"]:
+        loss = batch_loss(model, batch) / entry["tokens"] * world  # gradients are averaged over processes
         loss.backward()
         total += loss.detach() / world
     if world > 1:
@@ -55,4 +57,4 @@ def main(recipe: Path, folder: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), sys.argv[4])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +16,6 @@ from gentool.records import Sample, Task
 from gentool.scenarios.build import build_scenarios
 from gentool.training.plan import (
     arm_samples,
-    micro_batches,
-    micro_batches_per_step,
     plan_arm,
     stages_of,
 )
@@ -99,21 +98,24 @@ def test_plans_depend_on_the_seed_alone(samples: list[Sample]) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    number=st.integers(1, 60),
-    batch_size=st.integers(1, 17),
-    micro=st.integers(1, 6),
-)
-def test_every_item_is_in_exactly_one_micro_batch(
-    samples: list[Sample], number: int, batch_size: int, micro: int
-) -> None:
-    config = TrainConfig(epochs=1, batch_size=batch_size, micro_batch_size=micro)
+@given(number=st.integers(1, 60), batch_size=st.integers(1, 17))
+def test_every_item_is_in_exactly_one_step(samples: list[Sample], number: int, batch_size: int) -> None:
+    config = TrainConfig(epochs=1, batch_size=batch_size)
     (plan,) = plan_arm(samples[:number], "no_ranking", config, 0, length)
-    per_step = micro_batches_per_step(plan, micro)
     seen = []
     for step in range(plan.steps):
         assert abs(len(plan.step(step)) - number / plan.steps) <= 1
-        for batch in micro_batches(plan.step(step), per_step, length):
-            assert len(batch) <= micro
-            seen += batch
+        seen += plan.step(step)
     assert Counter(seen) == Counter(plan.items)
+
+
+def test_grouped_batches_keep_the_samples_of_a_list_together(samples: list[Sample]) -> None:
+    def runs(config: TrainConfig) -> int:
+        (plan,) = plan_arm(samples, "no_ranking", config, 0, length)
+        assert Counter(i.sample for i in plan.items) == Counter(range(len(samples)))
+        sets = [samples[item.sample].tool_set.id for item in plan.items]
+        return 1 + sum(a != b for a, b in pairwise(sets))
+
+    lists = len({s.tool_set.id for s in samples})
+    assert runs(TrainConfig(epochs=1)) == lists
+    assert runs(TrainConfig(epochs=1, batches="shuffled")) > 2 * lists

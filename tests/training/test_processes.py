@@ -61,11 +61,12 @@ def test_fully_sharded_gives_the_loss_and_gradients_of_one_process(
     launch("-m", "gentool", "build", file, "--runs", tmp_path / "runs", cwd=tmp_path)
     script = Path(__file__).with_name("sharded.py")
     found = []
-    for processes in (1, 2):
-        out = tmp_path / f"{processes}.pt"
-        launch(script, file, tmp_path / "runs" / "tiny", out, processes=processes, cwd=tmp_path)
+    for processes, batches in ((1, "plain"), (2, "plain"), (2, "shared")):
+        out = tmp_path / f"{processes}{batches}.pt"
+        launch(script, file, tmp_path / "runs" / "tiny", out, batches, processes=processes, cwd=tmp_path)
         found.append(torch.load(out, weights_only=True))
-    one, two = found
-    assert two["loss"].item() == pytest.approx(one["loss"].item(), rel=1e-6)
-    for name, gradient in one["gradients"].items():
-        torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-4, atol=1e-6)
+    one, *others = found
+    for two in others:
+        assert two["loss"].item() == pytest.approx(one["loss"].item(), rel=1e-6)
+        for name, gradient in one["gradients"].items():
+            torch.testing.assert_close(two["gradients"][name], gradient, rtol=1e-4, atol=1e-6)

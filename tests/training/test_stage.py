@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress, Stopped
 from gentool.training.arms import plan_arms
-from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
+from gentool.training.dataset import SampleRenderer, TrainingError, collate
+from gentool.training.loss import batch_loss
 from gentool.training.plan import Item
 from gentool.training.prepare import make_renderer
 from gentool.training.stage import StageSpec, train_stage
+from gentool.training.trainer import PlainBatches, Steps
 
 
 class Setting:
@@ -68,7 +71,7 @@ def loss_and_gradients(
     model.zero_grad()
     total = 0.0
     for batch in batches:
-        loss = model(**batch, num_items_in_batch=tokens).loss
+        loss = batch_loss(model, batch) / tokens
         loss.backward()
         total += loss.item()
     return total, {n: p.grad.clone() for n, p in model.named_parameters()}
@@ -86,8 +89,7 @@ def test_batches_give_the_loss_and_gradients_of_one_sample_at_a_time(setting: Ca
     expected, gradients = loss_and_gradients(model, single, tokens)
     for whole in (False, True):
         loss, found = loss_and_gradients(model, [collate([rows], pad, whole)], tokens)
-        # transformers computes the loss itself in float32, whatever the model's dtype.
-        assert loss == pytest.approx(expected, rel=1e-6)
+        assert loss == pytest.approx(expected, rel=1e-12)
         for name, gradient in gradients.items():
             error = (found[name] - gradient).norm() / gradient.norm()
             assert error < 1e-6, name
@@ -114,14 +116,27 @@ def test_micro_batch_size_does_not_change_the_losses(setting: Callable[..., Sett
     assert losses[0][-1] < losses[0][0]
 
 
-def test_an_empty_micro_batch_adds_nothing(setting: Callable[..., Setting]) -> None:
+def test_a_batch_with_nothing_in_it_adds_nothing(setting: Callable[..., Setting]) -> None:
     made = setting()
-    plan = made.plans["gentool"][0]
-    largest = max(len(plan.step(i)) for i in range(plan.steps))
-    batches = MicroBatches(plan, made.source, largest + 1)
-    filler = [b for b in (batches[i] for i in range(largest + 1)) if b[0].start == len(b[0].ids)]
-    assert len(filler) == largest + 1 - len(plan.step(0))
-    assert set(filler[0][0].labels) == {-100}
+    rows = Steps(made.plans["gentool"][0], made.source, PlainBatches(4, 0), 1).rows(0)
+    batches = PlainBatches(4, made.renderer.tokenizer.pad_token_id)(rows, 3)
+    assert len(batches) == 3 and sum(b["input_ids"].shape[1] == 2 for b in batches) == 0
+    few = PlainBatches(4, made.renderer.tokenizer.pad_token_id)(rows[:2], 3)
+    model = load_model(made.base, torch.float32, trainable=True)
+    losses = [batch_loss(model, batch).item() for batch in few]
+    assert len(few) == 3 and sorted(losses)[0] == 0 and sum(loss > 0 for loss in losses) == 2
+
+
+def test_weights_of_samples_count_in_loss_and_gradients(setting: Callable[..., Setting]) -> None:
+    made = setting()
+    model = load_model(made.base, torch.float64, trainable=True)
+    rows = [made.source.render(item) for item in made.plans["gentool"][0].step(0)[:2]]
+    pad = made.renderer.tokenizer.pad_token_id
+    alone = [batch_loss(model, collate([[row]], pad)).item() for row in rows]
+    weighted = [replace(rows[0], weight=3.0), replace(rows[1], weight=0.5)]
+    for whole in (False, True):
+        found = batch_loss(model, collate([weighted], pad, whole)).item()
+        assert found == pytest.approx(3 * alone[0] + 0.5 * alone[1], rel=1e-9)
 
 
 class StopAfter(Progress):

@@ -25,7 +25,7 @@ def turn_losses(model: Any, rendered: Sequence[Rendered], pad_id: int, batch_siz
     import torch
 
     from gentool.training.dataset import collate
-    from gentool.training.stage import keeps_logits
+    from gentool.training.loss import keeps_logits
 
     on = next(model.parameters()).device
     whole = not keeps_logits(model)

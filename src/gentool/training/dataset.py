@@ -1,4 +1,4 @@
-"""A stage plan as a torch dataset: one entry is one micro-batch, rendered when asked for."""
+"""Samples rendered for training, and padded batches of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch.utils.data import Dataset
 
 from gentool.jsonl import GenToolError
 from gentool.prompting.order import shown_order
@@ -15,7 +14,7 @@ from gentool.prompting.renderer import Rendered, Renderer
 from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Tool
 from gentool.scenarios.neighbours import tool_text
 from gentool.training.mixture import ChatTurn
-from gentool.training.plan import Item, ItemTask, StagePlan, micro_batches
+from gentool.training.plan import Item, ItemTask
 
 
 class TrainingError(GenToolError):
@@ -32,7 +31,8 @@ def sample_texts(samples: Sequence[Sample], tools: Mapping[str, Tool]) -> list[s
 class SampleRenderer:
     """Renders samples for training; knows the tools and the seed of the orders.
 
-    ``limit``: the most tokens that an item may have; ``chats``: what is mixed in.
+    ``limit``: the most tokens that an item may have; ``chats``: what is mixed in; ``order_per_sample``: draw an order
+    of tools for each sample, not for each list.
     """
 
     def __init__(
@@ -43,7 +43,9 @@ class SampleRenderer:
         seed: int,
         limit: int,
         chats: Sequence[ChatTurn] = (),
+        order_per_sample: bool = False,
     ) -> None:
+        self.order_per_sample = order_per_sample
         self.samples = samples
         self.chats = chats
         self.tools = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
@@ -54,7 +56,8 @@ class SampleRenderer:
 
     def shown(self, sample: Sample, epoch: int) -> list[Tool]:
         """The sample's tools in the order of an epoch."""
-        return [self.tools[i] for i in shown_order(sample.tool_set, self.seed, epoch)]
+        own = sample.id if self.order_per_sample else ""
+        return [self.tools[i] for i in shown_order(sample.tool_set, self.seed, epoch, own)]
 
     def render(self, item: Item) -> Rendered:
         """Token ids and target of an item. Raises :class:`TrainingError` if it is longer than the limit."""
@@ -93,35 +96,12 @@ class SampleRenderer:
         return self._lengths[key]
 
 
-class MicroBatches(Dataset[list[Rendered]]):  # type: ignore[misc]
-    """Entry ``i`` is micro-batch ``i % per_step`` of step ``i // per_step``.
-
-    An empty micro-batch is filled with an item without labels: it adds nothing to the loss.
-    """
-
-    def __init__(self, plan: StagePlan, source: SampleRenderer, per_step: int) -> None:
-        self.plan = plan
-        self.source = source
-        self.per_step = per_step
-
-    def __len__(self) -> int:
-        return self.plan.steps * self.per_step
-
-    def __getitem__(self, index: int) -> list[Rendered]:
-        step = self.plan.step(index // self.per_step)
-        items = micro_batches(step, self.per_step, self.source.length)[index % self.per_step]
-        if not items:
-            ids = self.source.render(step[0]).ids
-            return [Rendered(ids, len(ids))]
-        return [self.source.render(item) for item in items]
-
-
 def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> dict[str, Any]:
     """Pad to the left: ``input_ids``, ``attention_mask`` and ``position_ids``, each (samples, longest sample).
 
     Targets end together, so logits are needed for the last columns only: ``logits_to_keep`` says how many, and
     ``labels`` is (samples, logits_to_keep). That saves most of the cost of the output layer, exactly.
-    ``whole=True``, for models that cannot: all columns.
+    ``whole=True``, for models that cannot: all columns. ``weights`` are there if any sample's is not 1.
     """
     rows = [row for batch in batches for row in batch]
     width = max(len(row.ids) for row in rows)
@@ -136,4 +116,6 @@ def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> 
         "position_ids": padded([list(range(len(r.ids))) for r in rows], 0),
         "labels": padded([r.labels for r in rows], -100)[:, -kept:],
     }
+    if any(row.weight != 1 for row in rows):
+        batch["weights"] = torch.tensor([[row.weight] * kept for row in rows])
     return batch if whole else {**batch, "logits_to_keep": kept}

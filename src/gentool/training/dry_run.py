@@ -6,14 +6,12 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import psutil
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from torch.utils.data import DataLoader
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from gentool.config import Config, ConfigError
@@ -24,12 +22,13 @@ from gentool.processes import process_count
 from gentool.progress import Progress
 from gentool.records import Sample, Tool
 from gentool.training.arms import plan_arms
-from gentool.training.dataset import MicroBatches, SampleRenderer, collate, sample_texts
+from gentool.training.dataset import SampleRenderer, collate, sample_texts
+from gentool.training.loss import keeps_logits
 from gentool.training.mixture import read_mixture
-from gentool.training.plan import StagePlan, micro_batches_per_step
+from gentool.training.plan import StagePlan
 from gentool.training.preflight import preflight
 from gentool.training.prepare import make_renderer, renderer_with, trained_tasks
-from gentool.training.stage import add_adapter, keeps_logits
+from gentool.training.stage import add_adapter
 
 GIB = 2**30
 _REPEATS = 2
@@ -150,14 +149,11 @@ def _median_batch(
     plan: StagePlan, source: SampleRenderer, config: Config, whole: bool
 ) -> tuple[dict[str, Any], int]:
     """A micro-batch of median length, and its tokens without padding."""
-    per_step = micro_batches_per_step(plan, config.train.micro_batch_size)
-    batches = MicroBatches(plan, source, per_step)
-    spread = range(0, len(batches), max(1, len(batches) // 15))
-    rows = sorted((batches[i] for i in spread), key=lambda rows: sum(len(r.ids) for r in rows))
-    chosen = rows[len(rows) // 2]
-    pad = source.renderer.tokenizer.pad_token_id
-    made = next(iter(DataLoader([chosen], collate_fn=partial(collate, pad_id=pad, whole=whole))))
-    return made, sum(len(r.ids) for r in chosen)
+    items = plan.items[:: max(1, len(plan.items) // 64)]
+    ordered = sorted((source.render(item) for item in items), key=lambda row: len(row.ids))
+    middle = max(0, (len(ordered) - config.train.micro_batch_size) // 2)
+    chosen = ordered[middle : middle + config.train.micro_batch_size]
+    return collate([chosen], source.renderer.tokenizer.pad_token_id, whole), sum(len(r.ids) for r in chosen)
 
 
 def stand_in_tokenizer(

@@ -1,12 +1,11 @@
 """What is trained on, in which order: decided before training starts, from the seed alone.
 
-A plan is a list of optimizer steps; a step is a list of micro-batches; a micro-batch is a list of items.
-So resuming, several processes and equal budgets for the arms need no further state.
+A plan is a list of optimizer steps, a step a list of items. So resuming, several processes and equal budgets for the
+arms need no further state.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +75,9 @@ def _epoch_items(
     seed: int,
     key: str,
     mix: Sequence[MixPart],
+    group: Callable[[int], str] | None,
 ) -> list[Item]:
+    """The items of an epoch in random order; with ``group`` those of a group one after the other, groups at random."""
     items: list[Item] = []
     for task, share in tasks.items():
         rng = seeded("epoch", seed, key, task, epoch)
@@ -85,8 +86,16 @@ def _epoch_items(
     own = len(items)
     for part in mix:
         items += [Item(i, "chat", 0) for i in draw(part, round(part.weight * own), epoch, seed)]
-    seeded("shuffle", seed, key, epoch).shuffle(items)
-    return items
+    rng = seeded("shuffle", seed, key, epoch)
+    rng.shuffle(items)
+    if group is None:
+        return items
+    groups: dict[object, list[Item]] = {}
+    for n, item in enumerate(items):
+        groups.setdefault(n if item.task == "chat" else group(item.sample), []).append(item)
+    order = list(groups.values())
+    rng.shuffle(order)
+    return [item for of_group in order for item in of_group]
 
 
 def plan_arm(
@@ -105,13 +114,14 @@ def plan_arm(
     """
     own = arm_samples(samples, arm)
     plans = []
+    group = (lambda i: samples[i].tool_set.id) if config.batches == "grouped" else None
     begin = 0  # epochs go on from stage to stage, so that each shows a new order
     for name, tasks in stages_of(arm, config.schedule, config.replay):
         epochs, rate = config.stage(arm, name)
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
-            new = _epoch_items(own, tasks, begin + epoch, seed, name, mix)
+            new = _epoch_items(own, tasks, begin + epoch, seed, name, mix, group)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:
@@ -126,18 +136,3 @@ def plan_arm(
         begin += epoch
         plans.append(StagePlan(name, rate, tuple(items), min(steps, len(items)), tokens))
     return plans
-
-
-def micro_batches(
-    items: Sequence[Item], number: int, length: Callable[[int, ItemTask], int]
-) -> list[list[Item]]:
-    """Split a step into ``number`` micro-batches of items of like length (to pad little); some may be empty."""
-    ordered = sorted(items, key=lambda i: length(i.sample, i.task))
-    n = len(ordered)
-    return [ordered[j * n // number : (j + 1) * n // number] for j in range(number)]
-
-
-def micro_batches_per_step(plan: StagePlan, micro_batch_size: int, processes: int = 1) -> int:
-    """How many micro-batches the largest step of a plan needs, the same number for each process."""
-    largest = max(len(plan.step(i)) for i in range(plan.steps))
-    return math.ceil(largest / micro_batch_size / processes) * processes

@@ -142,7 +142,7 @@ def _losses(source: SampleRenderer, item: Item) -> Iterator[str]:
 
 def positions(source: SampleRenderer, plans: Sequence[StagePlan]) -> np.ndarray[Any, Any]:
     """At which place of the list the right tool stands: counts of (pair, set, epoch), since these share an order."""
-    seen: dict[tuple[str, int, str], int] = {}
+    seen: dict[tuple[str, ...], int] = {}
     places = 0
     for plan in plans:
         for item in plan.items:
@@ -154,7 +154,7 @@ def positions(source: SampleRenderer, plans: Sequence[StagePlan]) -> np.ndarray[
                 continue
             names = [t.name for t in source.shown(sample, item.epoch)]
             places = max(places, len(names))
-            seen[sample.tool_set.id, item.epoch, right] = names.index(right)
+            seen[sample.tool_set.id, str(item.epoch), right, *names] = names.index(right)
     return np.bincount(list(seen.values()), minlength=places)
 
 

@@ -35,10 +35,19 @@ class TrainingData:
     tools: Mapping[str, Tool]
     mixture: Mixture
     limit: int
+    order_per_sample: bool = False
 
     def source(self, seed: int) -> SampleRenderer:
         """Renders for one training seed."""
-        return SampleRenderer(self.samples, self.tools, self.renderer, seed, self.limit, self.mixture.turns)
+        return SampleRenderer(
+            self.samples,
+            self.tools,
+            self.renderer,
+            seed,
+            self.limit,
+            self.mixture.turns,
+            self.order_per_sample,
+        )
 
     @property
     def hash(self) -> str:
@@ -114,7 +123,7 @@ def prepare(
             )
     elif is_first():
         (folder / DROPPED).unlink(missing_ok=True)
-    return TrainingData(renderer, samples, tools, mixture, limit)
+    return TrainingData(renderer, samples, tools, mixture, limit, config.train.tool_order == "sample")
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 import shutil
 import time
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
 from gentool.config import LoraOptions, TrainConfig
@@ -22,14 +20,16 @@ from gentool.processes import any_process, is_first, join, process_count, wait_f
 from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.training.checkpoints import Seal, is_whole_file, newest_checkpoint
-from gentool.training.dataset import MicroBatches, SampleRenderer, TrainingError, collate
-from gentool.training.plan import StagePlan, micro_batches_per_step
+from gentool.training.dataset import SampleRenderer, TrainingError
+from gentool.training.plan import StagePlan
+from gentool.training.shared_prefix.gate import Engine, choose_engine
+from gentool.training.trainer import Steps, StepTrainer
 
 MANIFEST = "stage.json"
 
 STAGE_OPTIONS = {
     "method", "lora", "micro_batch_size", "warmup", "scheduler", "weight_decay", "max_grad_norm", "bf16",
-    "gradient_checkpointing",
+    "gradient_checkpointing", "tool_order",
 }  # fmt: skip
 """The options that a stage's weights depend on, besides what its plan holds."""
 
@@ -119,18 +119,11 @@ def add_adapter(model: Any, options: LoraOptions, revision: str | None = None) -
     )
 
 
-def keeps_logits(model: Any) -> bool:
-    """Whether the model can compute the logits of the last positions alone."""
-    plain = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(plain.forward).parameters
-
-
-def _arguments(spec: StageSpec, folder: Path, per_step: int) -> TrainingArguments:
+def _arguments(spec: StageSpec, folder: Path) -> TrainingArguments:
     config, on = spec.config, device().type
     arguments = TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=1,  # one entry of the dataset is a micro-batch
-        gradient_accumulation_steps=per_step // process_count(),
+        per_device_train_batch_size=1,  # one entry of the dataset is a whole step
         max_steps=spec.plan.steps,
         learning_rate=spec.plan.learning_rate,
         lr_scheduler_type=config.scheduler,
@@ -200,12 +193,13 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
     set_seed(spec.seed)  # a new adapter's first weights are drawn here
     model = _prepare(spec)
     checkpoint = newest_checkpoint(work, identity)
-    per_step = micro_batches_per_step(spec.plan, spec.config.micro_batch_size, process_count())
-    trainer = Trainer(
+    engine = choose_engine(model, spec.plan, source, spec.config)
+    progress.say(f"{label}: {engine.why}")
+    trainer = StepTrainer(
         model=model,
-        args=_arguments(spec, work, per_step),
-        train_dataset=MicroBatches(spec.plan, source, per_step),
-        data_collator=partial(collate, pad_id=renderer.tokenizer.pad_token_id, whole=not keeps_logits(model)),
+        args=_arguments(spec, work),
+        train_dataset=Steps(spec.plan, source, engine.batching, process_count()),
+        first=engine.first,
         callbacks=[_Watch(progress, label, spec.plan.steps), Seal()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -222,7 +216,7 @@ def train_stage(spec: StageSpec, source: SampleRenderer, progress: Progress) -> 
         )
     trainer.save_model(str(spec.folder))
     if is_first():
-        _finish(spec, renderer, identity, log, started, checkpoint)
+        _finish(spec, renderer, identity, log, started, checkpoint, engine)
         shutil.rmtree(work)
     wait_for_all()
 
@@ -234,6 +228,7 @@ def _finish(
     log: list[dict[str, Any]],
     started: float,
     checkpoint: str | None,
+    engine: Engine,
 ) -> None:
     """Write what stands beside the weights, the manifest last."""
     (spec.folder / "training_args.bin").unlink(missing_ok=True)  # a pickle, and of no use to us
@@ -249,6 +244,8 @@ def _finish(
             "last_loss": log[-1]["loss"] if log else None,
             "seconds": round(time.time() - started, 1),
             "resumed_from": checkpoint and Path(checkpoint).name,
+            "shared_prefix": engine.shared,
+            "token_ratio": round(engine.ratio, 3),
         },
     }
     sync_folder(spec.folder)
