@@ -23,6 +23,28 @@ def test_recipe_loads_and_its_resolved_form_is_equal(path: Path, tmp_path: Path)
     assert load_config(resolved) == config
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes/accelerate").glob("*.yaml")), ids=lambda p: p.stem)
+def test_accelerate_reads_its_configuration_files(path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(path))
+    assert config.distributed_type == "FSDP" and config.fsdp_config["fsdp_version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("qwen3-0.6b", 596_049_920), ("llama-3.1-8b", 8_030_261_248)]
+)
+def test_shapes_have_the_parameters_of_the_models(name: str, parameters: int) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from gentool.training.dry_run import shape_of
+
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(shape_of(load_config(ROOT / f"recipes/{name}.yaml")))
+    assert sum(p.numel() for p in model.parameters()) == parameters
+
+
 def test_demo_keeps_to_its_limits() -> None:
     config = load_config(ROOT / "recipes/demo.yaml")
     assert config.evaluate.models == ["base", "sft", "gentool"]
