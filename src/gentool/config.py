@@ -170,7 +170,7 @@ class TrainConfig(Options):
     epochs: Annotated[float, Field(gt=0)] = Field(3, description="rounds through the samples, in each stage")
     learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="the highest, after the warm-up")
     learning_rates: dict[Arm, Annotated[float, Field(gt=0)]] = Field(
-        default={}, description="per arm, where dev chose different ones"
+        default={}, description="of single arms, instead of `train.learning_rate`"
     )
     stages: dict[StageName, StageOptions] = Field(default={}, description="of the arm `gentool`")
     replay: Annotated[float, Field(ge=0, le=1)] = Field(

@@ -1,0 +1,117 @@
+"""One order of tools for each list and epoch, which prefixes can share, against one for each sample: what does it cost?
+
+    python bench/tool_order.py            # writes bench/results/tool_order.json; about a quarter of an hour on 2 cores
+
+Trains the demo's model both ways with several seeds and compares tool selection on seen tools, at which place the
+chosen tool stood (position bias), and the seconds of training. That model is small and made from nothing: it shows
+whether the order does harm there, not what a pretrained model would do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import tempfile
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gentool.config import load_config
+from gentool.evaluation.predict import read_predictions
+from gentool.pipeline import Run
+from gentool.progress import Progress
+
+ARMS = {
+    "one order a list, shared prefixes": {"train.tool_order": "list", "train.shared_prefix": "auto"},
+    "one order a list, plain batches": {"train.tool_order": "list", "train.shared_prefix": "off"},
+    "one order a list, samples shuffled, plain batches": {
+        "train.tool_order": "list",
+        "train.batches": "shuffled",
+        "train.shared_prefix": "off",
+    },
+    "one order a sample, samples shuffled, plain batches": {
+        "train.tool_order": "sample",
+        "train.batches": "shuffled",
+        "train.shared_prefix": "off",
+    },
+}
+SCENARIOS = ("seen_query_seen_tool", "unseen_query_seen_tool")
+
+
+def places(folder: Path, slots: int) -> list[float]:
+    """Share of each place among the tools that were called, over the scenarios with seen tools."""
+    counts: Counter[int] = Counter()
+    for scenario in SCENARIOS:
+        for prediction in read_predictions(folder / "predictions" / "gentool" / f"{scenario}.jsonl"):
+            if prediction.task == "select" and prediction.tool_call:
+                counts[prediction.shown.index(prediction.tool_call.name)] += 1
+    total = max(1, sum(counts.values()))
+    return [round(counts[i] / total, 3) for i in range(slots)]
+
+
+def measure(settings: dict[str, str], seed: int, more: list[str]) -> dict[str, Any]:
+    """One run of the arm gentool."""
+    given = [f"{key}={value}" for key, value in settings.items()]
+    config = load_config(
+        Path("recipes/demo.yaml"),
+        ["train.arms=[gentool]", "evaluate.models=[gentool]", f"seeds=[{seed}]", *more, *given],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(config, Path(folder), Progress())
+        run.until("evaluate")
+        scores = json.loads((run.folder / "scores.json").read_text(encoding="utf-8"))
+        stages = [
+            json.loads((run.folder / f"stages/gentool/seed-{seed}/{name}/stage.json").read_text())["metrics"]
+            for name in ("rank", "select")
+        ]
+        shares = places(run.folder, config.scenarios.k + 1)
+    uniform = 1 / len(shares)
+    return {
+        "tool_selection": {
+            s: round(scores["models"]["gentool"][s]["all"]["tool_selection"]["value"], 3) for s in SCENARIOS
+        },
+        "last_loss": round(stages[-1]["last_loss"], 3),
+        "seconds": round(sum(s["seconds"] for s in stages), 1),
+        "token_ratio": [s["token_ratio"] for s in stages],
+        "places": shares,
+        "distance_from_uniform": round(sum(abs(s - uniform) for s in shares) / 2, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("bench/results/tool_order.json"))
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="change the demo recipe")
+    options = parser.parse_args()
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ARMS}
+    for seed in range(options.seeds):
+        for name, settings in ARMS.items():
+            runs[name].append(measure(settings, seed, options.settings))
+            print(name, json.dumps(runs[name][-1]), flush=True)
+    result = {
+        "what": "the demo's gentool arm by order of tools and batches; tool selection on seen tools, shares of places",
+        "runs": runs,
+        "median": {
+            name: {
+                "seconds": statistics.median(r["seconds"] for r in found),
+                "distance_from_uniform": statistics.median(r["distance_from_uniform"] for r in found),
+                **{s: statistics.median(r["tool_selection"][s] for r in found) for s in SCENARIOS},
+            }
+            for name, found in runs.items()
+        },
+        "threads": torch.get_num_threads(),
+        "machine": platform.processor() or platform.machine(),
+        "versions": {name: version(name) for name in ("torch", "transformers")},
+    }
+    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(result["median"], indent=2))
+
+
+if __name__ == "__main__":
+    main()
