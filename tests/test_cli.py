@@ -251,7 +251,18 @@ def test_bad_input_gives_one_message_and_exit_code_2(
 
 
 def test_help_has_examples(gentool: Callable[..., int], capsys: Any) -> None:
-    for command in ("run", "build", "preview", "train", "evaluate", "report", "import", "check", "predict"):
+    for command in (
+        "run",
+        "build",
+        "preview",
+        "train",
+        "evaluate",
+        "report",
+        "import",
+        "check",
+        "predict",
+        "merge-adapter",
+    ):
         assert gentool(command, "--help") == 0
         assert f"gentool {command} " in capsys.readouterr().out
 

@@ -207,7 +207,7 @@ def report(
 def preview(
     recipe: Recipe,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 2,
-    task: Annotated[str, typer.Option(help="rank, select, joint, or all.")] = "all",
+    task: Annotated[str, typer.Option(help="rank, select, joint, chat (of data.mix), or all.")] = "all",
     set_: Settings = None,
 ) -> None:
     """Show training samples as the model sees them, the trained tokens coloured.
@@ -218,8 +218,8 @@ def preview(
     """
     from gentool.training.preview import preview_samples
 
-    if task not in ("rank", "select", "joint", "all"):
-        raise ConfigError(f"--task: expected rank, select, joint or all; found {task!r}")
+    if task not in ("rank", "select", "joint", "chat", "all"):
+        raise ConfigError(f"--task: expected rank, select, joint, chat or all; found {task!r}")
     console = Console()
     with tempfile.TemporaryDirectory() as folder:  # looking changes nothing
         made = _run(recipe, set_, Path(folder), "build")

@@ -233,8 +233,15 @@ def _sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until all in ``folder``, which a library wrote, is on the disk."""
+    """Wait until all in ``folder``, which a library wrote, is on the disk; others may read it, as far as umask lets them.
+
+    safetensors writes files that only their owner can read.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
     for path in [*folder.rglob("*"), folder]:
+        if path.is_file():
+            path.chmod(path.stat().st_mode | (0o666 & ~umask))
         _sync(path)
 
 

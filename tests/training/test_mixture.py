@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from gentool.config import MixOptions, load_config
+from gentool.config import ConfigError, MixOptions, load_config
 from gentool.jsonl import RecordError
 from gentool.pipeline import Run
 from gentool.progress import Progress
 from gentool.training.arms import plan_arms
 from gentool.training.mixture import MixPart, draw, read_mixture
 from gentool.training.plan import Item
+from gentool.training.preview import preview_samples
 from gentool.training.prepare import prepare
 
 TOOL = {
@@ -197,3 +198,18 @@ def test_conversations_are_rendered_with_their_tools_and_trained_by_weight(
     assert tokens["sft"] == pytest.approx(tokens["gentool"], rel=0.02)
     changed = read_mixture([options.model_copy(update={"weight": 0.4})], run.config.seed)
     assert changed.hash != data.mixture.hash
+
+
+def test_conversations_can_be_looked_at(
+    chats: Callable[..., MixOptions], recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = Run(load_config(recipe(data__mix=[chats(TALK, CALL).model_dump()])), tmp_path / "run", Progress())
+    run.build()
+    panels = list(preview_samples(run.config, run.base(), run.samples(), run.tools(), 2, "chat"))
+    assert (
+        len(panels) == 2 and "chat.jsonl:1" in str(panels[0].title) and "chat.jsonl:2" in str(panels[1].title)
+    )
+    assert "Hello, how are you?" in panels[0].renderable.plain
+    with pytest.raises(ConfigError, match="chat needs conversations of your own"):
+        plain = load_config(recipe(data__mix=[]))
+        list(preview_samples(plain, run.base(), run.samples(), run.tools(), 2, "chat"))

@@ -246,6 +246,9 @@ def test_options_that_do_not_touch_the_weights_do_not_retrain(
     train_stage(changed.spec(folder), changed.source, Progress())
     assert (folder / "model.safetensors").is_file()
     assert not list(folder.glob("*.bin")), "no pickles are left behind"
+    (folder / "umask").touch()
+    readable = (folder / "umask").stat().st_mode & 0o777
+    assert (folder / "model.safetensors").stat().st_mode & 0o777 == readable, "others may read the weights"
 
 
 def test_weights_of_an_adapter_have_the_same_dtype_in_both_stages() -> None:

@@ -68,7 +68,12 @@ def shape_of(config: Config) -> Any:
     Raises :class:`ConfigError` for a shape that transformers does not know.
     """
     if config.model.shape is None:
-        return text_config(read_config(str(config.model.path)))
+        try:
+            return text_config(read_config(str(config.model.path)))
+        except ModelError as error:
+            raise ConfigError(
+                f"{error} Without the model: put its config.json into the recipe as model.shape, and give --random-init."
+            ) from None
     shape = dict(config.model.shape)
     kind = shape.pop("model_type", None)
     try:
@@ -102,9 +107,22 @@ def _build(shape: Any, config: Config, on: torch.device) -> Any:
     return model.train()
 
 
-def _static(model: Any) -> int:
-    """Bytes of weights, gradients and AdamW's two moments."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+_FOUR_BIT = 0.52
+"""Bytes of a weight in NF4 with its share of the quantized scales."""
+
+
+def _static(model: Any, four_bit: bool = False) -> int:
+    """Bytes of weights, gradients and AdamW's two moments; ``four_bit``: frozen matrices of the layers are quantized."""
+    matrices = {
+        id(m.weight)
+        for n, m in model.named_modules()
+        if isinstance(m, torch.nn.Linear) and "lm_head" not in n
+    }
+    weights = sum(
+        p.numel()
+        * (_FOUR_BIT if four_bit and not p.requires_grad and id(p) in matrices else p.element_size())
+        for p in model.parameters()
+    )
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     return int(weights + 3 * trained)
 
@@ -216,7 +234,8 @@ def dry_run(config: Config, shape: Any, plans: Sequence[StagePlan], source: Samp
     bf16 = on.type == "cuda" if config.train.bf16 is None else config.train.bf16
     layers = shape.num_hidden_layers
     small = on.type == "cuda" or parameters < _SMALL  # a CPU would take minutes for a step of a larger one
-    fits = small and 1.3 * _static(whole_model) < _free_bytes(on)
+    static = _static(whole_model, config.train.method == "qlora")
+    fits = small and 1.3 * _static(whole_model) < _free_bytes(on)  # measured unquantized
     steps = {}
     for number in (layers,) if fits or layers <= 3 else (1, 3):
         model = _build(_with_layers(shape, number), config, on)
@@ -234,12 +253,16 @@ def dry_run(config: Config, shape: Any, plans: Sequence[StagePlan], source: Samp
     return Cost(
         parameters,
         trained,
-        _static(whole_model),
+        static,
         math.ceil(activations * largest),
         tokens / seconds,
         sum(plan.tokens for plan in plans) * len(config.seeds),
         len(steps) > 1,
     )
+
+
+def _many(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def _duration(seconds: float) -> str:
@@ -262,7 +285,7 @@ def cost_table(cost: Cost, config: Config) -> Table:
         f"{cost.activation_bytes / GIB:.1f} activations of the longest micro-batch",
         "free here": f"{_free_bytes(on) / GIB:.1f} GiB",
         "tokens a second": f"{cost.tokens_per_second:,.0f}",
-        "tokens": f"{cost.tokens:,}: {len(config.train.arms)} arms, {len(config.seeds)} seeds",
+        "tokens": f"{cost.tokens:,}: {_many(len(config.train.arms), 'arm')}, {_many(len(config.seeds), 'seed')}",
         "training": f"{_duration(cost.seconds)}, evaluation not counted",
     }
     if process_count() > 1:

@@ -11,7 +11,8 @@ from rich.text import Text
 from gentool.config import Config, ConfigError
 from gentool.records import Sample, Task, Tool
 from gentool.training.dataset import SampleRenderer
-from gentool.training.plan import Item, stages_of
+from gentool.training.mixture import read_mixture
+from gentool.training.plan import Item, ItemTask, stages_of
 from gentool.training.prepare import make_renderer
 
 
@@ -19,9 +20,15 @@ def preview_samples(
     config: Config, base: str, samples: Sequence[Sample], tools: Mapping[str, Tool], number: int, task: str
 ) -> Iterator[Panel]:
     """``number`` samples, spread over the file, for a task or (``all``) each task that the schedule trains."""
+    chats = read_mixture(config.data.mix, config.seed).turns
     source = SampleRenderer(
-        samples, tools, make_renderer(config, base), config.seeds[0], config.train.max_length
+        samples, tools, make_renderer(config, base), config.seeds[0], config.train.max_length, chats
     )
+    if task == "chat":
+        if not chats:
+            raise ConfigError("--task: chat needs conversations of your own; found none. Fix: give data.mix.")
+        yield from (_panel(source, i * len(chats) // number, "chat") for i in range(min(number, len(chats))))
+        return
     trained: list[Task] = []
     for _, stage_tasks in stages_of("gentool", config.train.schedule):
         trained += [t for t in stage_tasks if t not in trained]
@@ -45,7 +52,7 @@ def _spread(samples: Sequence[Sample], number: int) -> list[int]:
     return [i for turn in turns for i in turn if i is not None][:number]
 
 
-def _panel(source: SampleRenderer, index: int, task: Task) -> Panel:
+def _panel(source: SampleRenderer, index: int, task: ItemTask) -> Panel:
     rendered = source.render(Item(index, task, 0))
     decode = source.renderer.tokenizer.decode
     text = Text(decode(rendered.ids[: rendered.start]), style="dim")
@@ -58,6 +65,6 @@ def _panel(source: SampleRenderer, index: int, task: Task) -> Panel:
     target = len(rendered.ids) - rendered.start
     return Panel(
         text,
-        title=f"{task}: sample {source.samples[index].id}",
+        title=f"{task}: {source.chats[index].where if task == 'chat' else f'sample {source.samples[index].id}'}",
         subtitle=f"{rendered.start} prompt tokens, {target} trained tokens (coloured)",
     )
