@@ -473,7 +473,8 @@ class Prediction(Record):
     an abstention), ``ranking``, or ``malformed`` with the reason in ``error``. ``shown`` is the order
     in which the tools were shown. ``text`` is the model's raw output up to its stop token, ``finished``
     whether it reached one. ``weights`` and ``prompt_hash`` say of what the answer depends: an answer by other
-    weights or to another prompt is not taken for this one.
+    weights or to another prompt is not taken for this one. ``scores``: the ranking was not written but made from
+    these log-likelihoods (nats), by tool.
     """
 
     model: str
@@ -486,6 +487,7 @@ class Prediction(Record):
     outcome: Literal["call", "answer", "ranking", "malformed"]
     tool_call: ToolCall | None = None
     ranking: tuple[str, ...] | None = None
+    scores: dict[str, float] | None = None
     error: str | None = None
     finished: bool = True
     weights: str = ""

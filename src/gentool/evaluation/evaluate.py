@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -19,6 +19,10 @@ from gentool.jsonl import content_hash
 from gentool.llm.client import Client
 from gentool.progress import Progress
 from gentool.records import SCENARIOS, Prediction, Probe, Tool
+
+if TYPE_CHECKING:
+    from gentool.inference.score import RankingPrompts, ScoredPrompt
+    from gentool.inference.transformers import TransformersBackend
 
 
 def evaluate_models(
@@ -39,18 +43,28 @@ def evaluate_models(
     options = config.evaluate
     asked = choose_probes(probes, options.rank, options.max_prompts, config.seed)
 
-    def metrics(asker: Asker[Any], joint: bool) -> list[dict[str, float] | None]:
-        return _metrics(asker, asked, tools, options.rank, joint, folder / asker.model, progress)
+    scored = options.rank and options.rank_by == "score"
+
+    def say(text: str) -> None:
+        progress.say(escape(text))
+
+    def metrics(asker: Asker[Any], ranker: Asker[Any] | None, joint: bool) -> list[dict[str, float] | None]:
+        return _metrics(asker, ranker, asked, tools, options.rank, joint, folder / asker.model, progress)
 
     results: dict[str, ModelMetrics] = {}
+    if scored and "gentool" in models and config.train.schedule == "one_output":
+        say("gentool: it writes ranking and call as one output; its rankings are not scored")
     if base is not None:
-        for asker in _local_askers(config, models, base):
+        for asker, ranker in _local_askers(config, models, base, say):
             joint = asker.model == "gentool" and config.train.schedule == "one_output"
-            results[asker.model] = {**results.get(asker.model, {}), asker.seed: metrics(asker, joint)}
+            found = metrics(asker, ranker if scored else None, joint)
+            results[asker.model] = {**results.get(asker.model, {}), asker.seed: found}
     for row, server in options.servers.items():
-        client = Client(row, server, calls, lambda text: progress.say(escape(text)))
+        client = Client(row, server, calls, say)
+        if scored:
+            say(f"{row}: a server gives no likelihoods, so its rankings are generated, not scored")
         try:
-            results[row] = {config.seeds[0]: metrics(_server_asker(config, row, server, client), False)}
+            results[row] = {config.seeds[0]: metrics(_server_asker(config, row, server, client), None, False)}
         finally:
             if client.usage.requests or client.usage.cached:
                 progress.say(f"{row}: {client.usage}")
@@ -58,8 +72,10 @@ def evaluate_models(
 
 
 def _local_askers(
-    config: Config, models: Mapping[ModelKey, Mapping[int, str]], base: str
-) -> Iterator[Asker[list[int]]]:
+    config: Config, models: Mapping[ModelKey, Mapping[int, str]], base: str, say: Callable[[str], None]
+) -> Iterator[tuple[Asker[list[int]], Asker[ScoredPrompt]]]:
+    """For each checkpoint who lets it write, and who scores its rankings; both load it once."""
+    from gentool.inference.score import RankingPrompts
     from gentool.inference.transformers import TransformersBackend
     from gentool.models import weights_hash
     from gentool.training.prepare import make_renderer
@@ -68,19 +84,38 @@ def _local_askers(
     four_bit = config.train.method == "qlora"  # the untrained base too: it is what the arms start from
     renderer = make_renderer(config, base)
     load = partial(
-        TransformersBackend, renderer=renderer, dtype=dtype, batch_size=options.batch_size, four_bit=four_bit
+        TransformersBackend,
+        renderer=renderer,
+        dtype=dtype,
+        batch_size=options.batch_size,
+        four_bit=four_bit,
+        share=options.shared_prefix == "auto",
+        say=say,
     )
+    rankings = RankingPrompts(renderer)
     for model, checkpoints in models.items():
         for seed, path in checkpoints.items():
-            yield Asker(
-                model,
-                seed,
-                f"{weights_hash(path)} {dtype}{' in 4 bits' if four_bit else ''}",
-                renderer,
-                cache(partial(load, path)),
-                config.seed,
-                options.max_new_tokens,
-            )
+            weights = f"{weights_hash(path)} {dtype}{' in 4 bits' if four_bit else ''}"
+            loaded = cache(partial(load, path))
+            asker = Asker(model, seed, weights, renderer, loaded, config.seed, options.max_new_tokens)
+            yield asker, _ranker(asker, rankings, loaded)
+
+
+def _ranker(
+    asker: Asker[Any], prompts: RankingPrompts, load: Callable[[], TransformersBackend]
+) -> Asker[ScoredPrompt]:
+    """Like ``asker``, but rankings are scored."""
+    from gentool.inference.score import RankingBackend
+
+    return Asker(
+        asker.model,
+        asker.seed,
+        asker.weights,
+        prompts,
+        lambda: RankingBackend(load()),
+        asker.order_seed,
+        asker.max_new_tokens,
+    )
 
 
 def _server_asker(config: Config, row: str, server: ServerConfig, client: Client) -> Asker[Chat]:
@@ -99,6 +134,7 @@ def _server_asker(config: Config, row: str, server: ServerConfig, client: Client
 
 def _metrics(
     asker: Asker[Any],
+    ranker: Asker[Any] | None,
     asked: Sequence[Probe],
     tools: Mapping[str, Tool],
     rank: bool,
@@ -106,10 +142,14 @@ def _metrics(
     folder: Path,
     progress: Progress,
 ) -> list[dict[str, float] | None]:
-    """Ask one model with one seed; the metrics of each probe."""
+    """Ask one model with one seed, ``ranker`` (if any) for its rankings; the metrics of each probe."""
     answers: dict[tuple[str, str, str], Prediction] = {}
     for scenario in SCENARIOS:
         requests = query_requests([p for p in asked if p.scenario == scenario], rank, joint)
-        found = asker.ask(requests, tools, folder / f"{scenario}.jsonl", progress)
+        path = folder / f"{scenario}.jsonl"
+        written = [r for r in requests if ranker is None or r.task != "rank"]
+        found = asker.ask(written, tools, path, progress)
+        if ranker is not None and len(written) < len(requests):
+            found += ranker.ask([r for r in requests if r.task == "rank"], tools, path, progress)
         answers |= {p.key: p for p in found}
     return [probe_metrics(p, Answers(answers), tools) for p in asked]

@@ -65,6 +65,7 @@ class Asker(Generic[P]):
             outcome=parsed.outcome,
             tool_call=parsed.tool_call,
             ranking=parsed.ranking,
+            scores=answer.scores,
             error=parsed.error,
             finished=answer.finished,
             weights=self.weights,

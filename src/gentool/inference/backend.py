@@ -17,13 +17,15 @@ Taken = TypeVar("Taken", contravariant=True)
 class Completion:
     """What a model wrote after a prompt, up to its stop token; ``finished``: it reached one.
 
-    ``tokens`` and ``prompt_tokens`` count the text and the prompt.
+    ``tokens`` and ``prompt_tokens`` count the text and the prompt. ``scores``: the text is a ranking by these
+    log-likelihoods (nats) and was not written.
     """
 
     text: str
     tokens: int
     finished: bool
     prompt_tokens: int
+    scores: dict[str, float] | None = None
 
 
 class Prompter(Protocol[Made]):
