@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs
+from gentool.cli import main
 from gentool.jsonl import write_jsonl
 from gentool.records import ToolPair
 from tests.llm.fake_server import FakeServer
@@ -84,6 +86,22 @@ def recipe(tmp_path: Path, few_pairs: list[ToolPair]) -> Callable[..., Path]:
         return file
 
     return make
+
+
+@pytest.fixture
+def gentool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Calls the command line in this process, in an empty folder; returns the exit code."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, words)])
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    return call
 
 
 def read_json(path: Path) -> Any:

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from gentool import data
-from gentool.cli import main
 from gentool.jsonl import read_jsonl
 from gentool.records import SCENARIOS, Prediction
 from tests.conftest import TEMPLATES, read_json, trl_template
@@ -31,22 +30,6 @@ METRICS = {
     "exact_call",
     "malformed",
 }
-
-
-@pytest.fixture
-def gentool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Calls the command line in this process, in an empty folder; returns the exit code."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return call
 
 
 def template_of(architecture: str) -> Path:

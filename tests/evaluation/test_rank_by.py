@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,12 @@ import pytest
 from tests.conftest import read_json
 from tests.llm.fake_server import FakeServer
 
-from gentool.cli import main
 from gentool.evaluation.predict import read_predictions
 from gentool.inference.score import ranking_by_score
 from gentool.inference.transformers import TransformersBackend
 from gentool.records import SCENARIOS, Prediction
 
 SCORE = ("--set", "evaluate.rank_by=score")
-
-
-@pytest.fixture
-def gentool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Calls the command line in this process, in an empty folder; returns the exit code."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return call
 
 
 @pytest.fixture

@@ -16,27 +16,10 @@ from tests.conftest import read_json
 from tests.llm.fake_server import Answer, FakeServer, completion, obedient
 
 from gentool import data
-from gentool.cli import main
 from gentool.evaluation.predict import read_predictions
 from gentool.records import SCENARIOS
 
 KEY = "sk-test-do-not-write-me-anywhere-42"
-
-
-@pytest.fixture
-def gentool(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Calls the command line in this process, in an empty folder; returns the exit code."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["gentool", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    return call
 
 
 @pytest.fixture

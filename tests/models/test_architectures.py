@@ -19,8 +19,8 @@ from gentool.progress import Progress, Stopped
 from gentool.prompting.renderer import Renderer
 from gentool.records import GENERATE_RESPONSE, Function, Sample, Tool, ToolCall, ToolSet
 from gentool.training.dataset import SampleRenderer, collate
-from gentool.training.plan import Item, StagePlan
 from gentool.training.loss import keeps_logits
+from gentool.training.plan import Item, StagePlan
 from gentool.training.stage import StageSpec, train_stage
 
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral", "phi3", "gemma2", "gemma3_text"]

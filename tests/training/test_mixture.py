@@ -17,8 +17,8 @@ from gentool.progress import Progress
 from gentool.training.arms import plan_arms
 from gentool.training.mixture import MixPart, draw, read_mixture
 from gentool.training.plan import Item
-from gentool.training.preview import preview_samples
 from gentool.training.prepare import prepare
+from gentool.training.preview import preview_samples
 
 TOOL = {
     "type": "function",
