@@ -233,7 +233,7 @@ def _sync(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until all in ``folder``, which a library wrote, is on the disk; others may read it, as far as umask lets them.
+    """Wait until all in ``folder``, which a library wrote, is on the disk; others may read it as far as umask says.
 
     safetensors writes files that only their owner can read.
     """

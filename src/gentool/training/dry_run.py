@@ -72,7 +72,7 @@ def shape_of(config: Config) -> Any:
             return text_config(read_config(str(config.model.path)))
         except ModelError as error:
             raise ConfigError(
-                f"{error} Without the model: put its config.json into the recipe as model.shape, and give --random-init."
+                f"{error} Without the model: put its config.json into the recipe (model.shape), give --random-init."
             ) from None
     shape = dict(config.model.shape)
     kind = shape.pop("model_type", None)
@@ -112,7 +112,7 @@ _FOUR_BIT = 0.52
 
 
 def _static(model: Any, four_bit: bool = False) -> int:
-    """Bytes of weights, gradients and AdamW's two moments; ``four_bit``: frozen matrices of the layers are quantized."""
+    """Bytes of weights, gradients and AdamW's two moments; ``four_bit``: frozen matrices are quantized."""
     matrices = {
         id(m.weight)
         for n, m in model.named_modules()
