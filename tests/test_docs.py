@@ -157,7 +157,7 @@ def test_files_named_exist(page: Path) -> None:
         assert (ROOT / name).exists(), name
     makefile = read(ROOT / "Makefile")
     for code in [*inline(read(page)), *"\n".join(blocks(read(page))).splitlines()]:
-        if target := re.match(r"make ([a-z]+)\b", code):
+        if target := re.match(r"make ([a-z-]+)\b", code):
             assert re.search(rf"^{target[1]}:", makefile, flags=re.M), code
 
 
