@@ -194,6 +194,9 @@ class TrainConfig(Options):
     shared_prefix: Literal["auto", "on", "off"] = Field(
         "auto", description="compute what samples begin with in common once; auto: where it is exact and pays"
     )
+    shared_prefix_attention: Literal["auto", "sdpa", "flash", "flex"] = Field(
+        "auto", description="how, with shared prefixes; auto: flash or flex on CUDA, sdpa elsewhere"
+    )
     max_length: Positive = Field(8192, description="tokens; a longer sample is an error")
     drop_long: bool = Field(False, description="leave longer samples out, and write down which")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.03, description="share of the steps")

@@ -247,7 +247,7 @@ def varlen(
     window_size: tuple[int, int] = (-1, -1),
 ) -> torch.Tensor:
     """What flash_attn_varlen_func computes, by its documentation: causal masks are aligned to the last key."""
-    assert causal and q.is_contiguous()
+    assert causal and q.is_contiguous() and q.dtype == k.dtype == v.dtype
     out = []
     for n in range(len(starts_q) - 1):
         a, b, c, d = (int(x) for x in (*starts_q[n : n + 2], *starts_k[n : n + 2]))
@@ -281,6 +281,18 @@ def test_the_layout_for_flash_attention_is_exact(name: str, monkeypatch: pytest.
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     for key, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[key], rtol=1e-9, atol=1e-12)
+
+
+def test_flash_attention_gets_one_dtype_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("flash_attn")
+    module.flash_attn_varlen_func = varlen  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "flash_attn", module)
+    model = model_of("qwen3", torch.float32)  # its norms of queries and keys leave them in float32
+    use(model, "gentool_tree_varlen")
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = batch_loss(model, tree_batch(build_tree(samples())))
+    use(model, "gentool_tree")
+    assert loss.item() == pytest.approx(batch_loss(model, tree_batch(build_tree(samples()))).item(), rel=2e-2)
 
 
 @pytest.mark.parametrize("window", [None, 6])

@@ -89,6 +89,15 @@ def _joined(states: torch.Tensor, runs: list[tuple[int, int]]) -> torch.Tensor:
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
 
 
+def _of_one_dtype(*states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Under autocast, which does not know these kernels, norms may leave queries and keys in float32."""
+    kind = states[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return states
+    dtype = torch.get_autocast_dtype(kind)
+    return tuple(state.to(dtype) for state in states)
+
+
 def gathered(tree: Tree, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, int]:
     """The tree as sequences for a variable-length kernel, one a segment.
 
@@ -124,7 +133,7 @@ def tree_flash(
     if "flash" not in layout.kept:
         layout.kept["flash"] = gathered(layout.tree, query.device)
     index, starts_q, starts_k, longest_q, longest_k = layout.kept["flash"]
-    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    q, k, v = (states[0].transpose(0, 1) for states in _of_one_dtype(query, key, value))
     out = flash_attn_varlen_func(
         q.contiguous(),
         k[index],
@@ -178,7 +187,7 @@ def tree_flex(
     mask = layout.kept["flex", sliding_window]
     grouped = query.shape[1] != key.shape[1]
     flex = _compiled_flex()
-    out = flex(query, key, value, block_mask=mask, scale=scaling, enable_gqa=grouped)
+    out = flex(*_of_one_dtype(query, key, value), block_mask=mask, scale=scaling, enable_gqa=grouped)
     return out.transpose(1, 2).contiguous(), None
 
 
@@ -191,6 +200,10 @@ BACKENDS: dict[str, Callable[..., Any]] = {
 for _name, _function in BACKENDS.items():
     AttentionInterface.register(_name, _function)
     AttentionMaskInterface.register(_name, _no_mask)
+
+
+NAMES = {"sdpa": "gentool_tree", "flash": "gentool_tree_varlen", "flex": "gentool_tree_blocks"}
+"""Backends as ``train.shared_prefix_attention`` calls them."""
 
 
 def choose_backend(on: torch.device, dtype: torch.dtype) -> str:

@@ -16,7 +16,7 @@ from gentool.prompting.renderer import Rendered
 from gentool.training.dataset import SampleRenderer, TrainingError, collate
 from gentool.training.loss import batch_loss, keeps_logits
 from gentool.training.plan import StagePlan
-from gentool.training.shared_prefix.attention import choose_backend
+from gentool.training.shared_prefix.attention import NAMES, choose_backend
 from gentool.training.shared_prefix.batches import SharedBatches, tree_batch
 from gentool.training.shared_prefix.support import obstacles
 from gentool.training.shared_prefix.tree import build_tree, unique_tokens
@@ -78,7 +78,8 @@ def choose_engine(model: Any, plan: StagePlan, source: SampleRenderer, config: T
         return Engine(plain, None, False, ratio, f"plain batches ({found}, below {LEAST_RATIO})")
     on = device()
     low = on.type == "cuda" if config.bf16 is None else config.bf16
-    backend = choose_backend(on, torch.bfloat16 if low else next(model.parameters()).dtype)
+    chosen = choose_backend(on, torch.bfloat16 if low else next(model.parameters()).dtype)
+    backend = NAMES.get(config.shared_prefix_attention, chosen)
     budget = config.micro_batch_tokens or config.micro_batch_size * longest
     use(model, backend)
     return Engine(
