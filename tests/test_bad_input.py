@@ -137,7 +137,7 @@ FILES: dict[str, Row] = {
     "a NUL byte": text(
         "pairs.jsonl", GOOD_LINE.replace("Oslo", "Os\0lo"), ":1: ", "Invalid control character", "Fix:"
     ),
-    "gzip": text("tools.jsonl", gzip.compress(b"{}"), "found gzip", "Fix: unpack it"),
+    "gzip": text("tools.jsonl", gzip.compress(b"{}", mtime=0), "found gzip", "Fix: unpack it"),
     "a picture": text("pairs.jsonl", PNG, "found a PNG image", "Fix: check the path"),
     "an empty file": text("pairs.jsonl", "", "expected tool pairs; found none", "Fix:"),
     "blank lines": text("pairs.jsonl", "\n  \n\r\n", "expected tool pairs; found none", "Fix:"),
@@ -393,7 +393,7 @@ TOOLS: dict[str, Row] = {
     ),
     "import: damaged gzip": Row(
         ("x.gz: expected a whole gzip file; found a damaged one", "Fix: fetch it again"),
-        {"x.gz": gzip.compress(b"[]" * 99)[:-9]},
+        {"x.gz": gzip.compress(b"[]" * 99, mtime=0)[:-9]},
         ("import", "x.gz"),
     ),
     "import: a picture": Row(
