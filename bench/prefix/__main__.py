@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -20,7 +21,7 @@ from bench.prefix.samples import SHAPES, tool_list
 from gentool.prompting.renderer import Rendered
 
 TRIAL = 8
-"""Samples of a step while micro-batch sizes are tried, or more where a size is larger."""
+"""Samples of a step while micro-batch sizes are tried, or more where a size asks for it."""
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> dict[str, float]:
@@ -31,7 +32,7 @@ def ratios(over: Sequence[float], under: Sequence[float]) -> dict[str, float]:
 
 def choose(setting: Setting, rows: Sequence[Rendered], sizes: Sequence[int]) -> tuple[list[Line], list[Any]]:
     """The fastest candidate of each line, and what the trial found."""
-    trial = replace(setting, step=max(TRIAL, *sizes))
+    trial = replace(setting, step=min(setting.step, math.lcm(TRIAL, *sizes)))
     steps = [rows[n : n + trial.step] for n in range(0, len(rows), setting.step)][:3]
     chosen, log = [], []
     for lines in candidates(setting.device, sizes):
@@ -106,6 +107,8 @@ def main() -> None:
     import torch
     from bench.prefix import checks
 
+    from gentool.training.shared_prefix.tree import unique_tokens
+
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(options.threads)
     name = options.shape or ("tiny" if options.quick else "medium")
@@ -121,7 +124,7 @@ def main() -> None:
         for n in range(per_step * (repeats + 2))
     ]
     rows = [row for one in lists for row in one]
-    unique = sum(checks.unique_tokens(one) for one in lists) // (repeats + 2)
+    unique = sum(unique_tokens(one) for one in lists) // (repeats + 2)
     ratio = sum(len(row.ids) for row in rows) / (unique * (repeats + 2))
     begun = time.time()
     result: dict[str, Any] = {
@@ -175,8 +178,8 @@ def main() -> None:
         import trl
 
         template = Path(trl.__file__).parent / "chat_templates" / "qwen3.jinja"
-        sizes = (16,) if options.quick else (4, 16, 64)
-        own = checks.own_pairs(small, template, sizes, (2, 5, 10.0), device, options.bf16)
+        steps = (16,) if options.quick else (4, 16, 64)
+        own = checks.own_pairs(small, template, steps, (2, 5, 10.0), device, options.bf16)
         result["own_pairs"] = own
         print("\nthe package's pairs, qwen3.jinja")
         for stage in own["stages"]:

@@ -579,7 +579,10 @@ def test_bad_lines_do_not_stop_jsonl(tmp_path: Path) -> None:
         (b'[{"id": 1}, 5]', "expected tools in one of the formats"),
         (b'{"jsonrpc": "2.0", "result": {"tools": []}}', "expected at least one tool; found none"),
         (gzip.compress(b"[]" * 1000, mtime=0)[:-20], "expected a whole gzip file; found a damaged one"),
-        (gzip.compress(b"[]", mtime=0)[:10] + b"\xff" * 20, "expected a whole gzip file; found a damaged one"),
+        (
+            gzip.compress(b"[]", mtime=0)[:10] + b"\xff" * 20,
+            "expected a whole gzip file; found a damaged one",
+        ),
         (b"\x1f\x8bnot gzip at all", "expected a whole gzip file; found a damaged one"),
     ],
 )
