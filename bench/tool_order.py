@@ -96,6 +96,7 @@ def main() -> None:
             print(name, json.dumps(runs[name][-1]), flush=True)
     result = {
         "what": "the demo's gentool arm by order of tools and batches; tool selection on seen tools, shares of places",
+        "settings": options.settings,
         "runs": runs,
         "median": {
             name: {

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs
@@ -21,6 +22,10 @@ from tests.llm.fake_server import FakeServer
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: no test asks a hub
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models; pytest-xdist has the cores
+
+# A busy machine is no fault of the code.
+settings.register_profile("gentool", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gentool")
 
 TEMPLATES = Path(__file__).parent / "prompting" / "templates"
 
