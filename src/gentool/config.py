@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gentool.jsonl import GenToolError, error_lines, excerpt, printable
-from gentool.records import Group
+from gentool.records import Group, Way
 from gentool.strict_yaml import parse_yaml
 
 Arm = Literal["sft", "no_ranking", "gentool"]
@@ -327,6 +327,51 @@ class EvaluateConfig(Options):
         return self
 
 
+class Prices(Options):
+    """What a model costs, in US dollars for a million tokens."""
+
+    input: Annotated[float, Field(ge=0)] = Field(description="prompt tokens")
+    output: Annotated[float, Field(ge=0)] = Field(description="completion tokens, reasoning included")
+
+
+class SynthesisConfig(Options):
+    """From the user's own tools to tool pairs, with a teacher."""
+
+    tools: str | list[str] = Field(description="catalogue files: whatever `gentool import` reads or writes")
+    use_cases: str | None = Field(None, description="JSONL of UseCases: example queries of these tools")
+    teacher: Literal["rules"] | ServerConfig = Field(
+        description="rules (offline, plain), or a model behind a server"
+    )
+    judge: ServerConfig | None = Field(None, description="another model to grade; null: the teacher")
+    language: str = Field("English", description="of the queries")
+    domain: str | None = Field(None, description="what the tools are for, told to the teacher")
+    max_tools: Positive | None = Field(None, description="tools to use, drawn by the seed; null: all")
+    pairs_per_tool: Positive = Field(1, description="pairs made of one tool, in different ways")
+    ways: list[Way] = Field(
+        default=["missing_capability", "fewer_filters", "coarser_result", "vaguer_description"],
+        min_length=1,
+        description="in what way derived tools are weaker, in turn",
+    )
+    upgrades: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="share of pairs where a stronger version is made instead of a weaker tool"
+    )
+    queries: Annotated[int, Field(ge=2, le=50)] = Field(10, description="queries of a pair, both directions")
+    seed_queries: Annotated[int, Field(ge=0, le=10)] = Field(
+        2, description="example queries made for a tool that has none"
+    )
+    batch_size: Positive = Field(10, description="queries for which calls or grades are asked at once")
+    at_once: Positive = Field(64, description="pairs under way at once")
+    require_review: bool = Field(False, description="train only on what a person accepted")
+    prompts: str | None = Field(None, description="folder with jinja files that replace GenTool's own")
+    prices: dict[str, Prices] = Field(
+        default={}, description="by model name; else those of genai-prices, where installed"
+    )
+    max_cost: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="US dollars at which to stop; answers from the cache are free"
+    )
+    max_requests: Positive | None = Field(None, description="requests after which to stop")
+
+
 class Config(Options):
     """A run."""
 
@@ -335,6 +380,7 @@ class Config(Options):
     )
     seed: Seed = Field(0, description="of the build: groups, held-out queries, orders")
     seeds: list[Seed] = Field(default=[0], min_length=1, description="of training, one model each")
+    synthesis: SynthesisConfig | None = Field(None, description="how to make pairs; null: they are given")
     data: DataConfig = DataConfig()
     scenarios: ScenarioConfig = ScenarioConfig()
     model: ModelConfig

@@ -126,7 +126,8 @@ def options_page() -> str:
     lines = [_HEAD]
     for group, rows in sections.items():
         if group:
-            about = schema["$defs"][schema["properties"][group]["$ref"].rpartition("/")[2]]["description"]
+            named = next(name for added, name in _inner(schema["properties"][group]) if not added)
+            about = schema["$defs"][named]["description"]
             lines += [f"## {group}\n", about.replace("``", "`") + "\n"]
         lines += ["| option | values | default | meaning |", "|---|---|---|---|"]
         for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -10,7 +11,10 @@ from gentool.jsonl import printable
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses repeated keys, of which the last would win, and aliases, which grow a few lines to gigabytes."""
+    """Refuses repeated keys, of which the last would win, and aliases, which grow a few lines to gigabytes.
+
+    ``on``, ``off``, ``yes`` and ``no`` are texts, as in YAML 1.2; PyYAML, of 1.1, makes them booleans.
+    """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -27,6 +31,15 @@ class _Loader(yaml.SafeLoader):
                     raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def parse_yaml(text: str) -> Any:
