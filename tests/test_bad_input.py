@@ -502,13 +502,6 @@ RECIPES: dict[str, Row] = {
         "write the value out",
         "Fix:",
     ),
-    "no date": text(
-        "recipe.yaml",
-        BASE + "name: 2026-13-45\n",
-        "recipe.yaml: expected YAML; found month must be in 1..12",
-        "Fix:",
-        "in quotes",
-    ),
     "bottomless YAML": text(
         "recipe.yaml", "[" * 5000, "recipe.yaml: expected YAML; found values nested too deeply", "Fix:"
     ),

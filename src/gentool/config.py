@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gentool.jsonl import GenToolError, error_lines, excerpt, printable
 from gentool.records import Group, Way
-from gentool.strict_yaml import parse_yaml
+from gentool.strict_yaml import dump_yaml, parse_yaml
 
 Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]
@@ -442,9 +440,6 @@ def _override(tree: dict[str, Any], setting: str) -> None:
         value = parse_yaml(text)
     except ValueError:
         value = text
-    if isinstance(value, str):  # YAML 1.1 reads 1e-5, without a dot, as text
-        with contextlib.suppress(ValueError):
-            value = float(value)
     tree[last] = value
 
 
@@ -484,4 +479,4 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
 
 def dump_config(config: Config) -> str:
     """The configuration as YAML, every default written out."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))

@@ -13,7 +13,7 @@ from gentool.jsonl import printable
 class _Loader(yaml.SafeLoader):
     """Refuses repeated keys, of which the last would win, and aliases, which grow a few lines to gigabytes.
 
-    ``on``, ``off``, ``yes`` and ``no`` are texts, as in YAML 1.2; PyYAML, of 1.1, makes them booleans.
+    Plain words are what they are in YAML 1.2 (PyYAML has 1.1, where off is false, 12:30 is 750 and 010 is 8).
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -33,13 +33,28 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:bool"]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around every text that a reader of YAML 1.1 or 1.2 would take for something else."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+        list("-+.0123456789"),
+    ),
+):
+    for _kind in (_Loader, _Dumper):
+        _kind.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def dump_yaml(value: Any) -> str:
+    """``value`` as YAML that :func:`parse_yaml` reads back as it was, keys in their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_yaml(text: str) -> Any:
@@ -54,7 +69,7 @@ def parse_yaml(text: str) -> Any:
         at = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         problem = " ".join(str(error.problem or error.context).split())
         raise ValueError(printable(f"{at}: expected YAML; found {problem}. Fix: correct the line.")) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-45, which is no date
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a number of 5,000 digits
         nested = isinstance(error, RecursionError)
         problem = "values nested too deeply" if nested else " ".join(str(error).split())[:200]
         raise ValueError(
