@@ -90,7 +90,7 @@ class Run:
         return pairs, [data.TOOLS if name == "package" else Path(name) for name in names]
 
     def _scenario_files(self) -> list[Path]:
-        names = ["pairs", "tools", "train", *SCENARIOS]
+        names = ["pairs", "tools", "train", *SCENARIOS, "dev"]
         return [self.scenarios / f"{name}.jsonl" for name in names] + [self.scenarios / "summary.json"]
 
     def build(self) -> None:

@@ -6,9 +6,8 @@ Every record is an immutable pydantic model, written as one JSON object a line
 has an ``id``: a hash of what makes it that record, computed when it is read,
 so a file written by hand needs none.
 
-The definitions (grades, groups, tool sets, transitions) are those of the GenTool
-paper (He et al., Findings of ACL 2025) as far as it says, else this project's:
-see ``docs/concepts.md``.
+The definitions (grades, groups, tool sets, transitions) are those of the GenTool paper (He et al., Findings of
+ACL 2025) as far as it says, else this project's: see ``docs/concepts.md``.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NAME_PATTERN = r"^[a-zA-Z0-9_-]{1,64}$"
 """What OpenAI accepts as the name of a function."""
 
 Grade = Literal["full", "partial", "none"]
-Group = Literal["T", "A", "B", "U"]
+Group = Literal["T", "D", "A", "B", "U"]
 Task = Literal["rank", "select", "joint"]
 Transition = Literal["zero", "zero_to_one", "weak_to_strong"]
 Scenario = Literal[
@@ -326,8 +325,8 @@ class ToolPair(IdRecord):
 
     ``group`` (``None``: the build assigns one): **T** trained on; **A** queries trained without
     their tools; **B** one tool (``unseen_tool``) arrives at test, its sibling is trained;
-    **U** everything unseen. The id depends on the two tools alone, so that adding a
-    query leaves the pair's groups and distractors as they were.
+    **U** everything unseen; **D** unseen too, to choose settings on. ``challenge``: of a domain that no pair trained
+    on has. The id depends on the two tools alone: a new query leaves groups and distractors as they were.
     """
 
     domain: str
@@ -335,6 +334,7 @@ class ToolPair(IdRecord):
     tools: tuple[Tool, Tool]
     derivation: Derivation
     unseen_tool: str | None = None
+    challenge: bool = False
     queries: tuple[GradedQuery, ...] = ()
 
     @property

@@ -145,7 +145,7 @@ def make_pool(number: int = 40) -> tuple[Tool, ...]:
     return tuple(make_tool(f"pool {i}", split=splits[i % 2]) for i in range(number))
 
 
-GROUPS = ((None, None), ("T", None), ("A", None), ("B", 0), ("B", 1), ("U", None))
+GROUPS = ((None, None), ("T", None), ("A", None), ("B", 0), ("B", 1), ("U", None), ("D", None))
 
 
 @st.composite
@@ -201,7 +201,7 @@ def unseen_ids(built: Scenarios) -> set[str]:
     found = set()
     for pair in built.pairs:
         for tool in pair.tools:
-            if pair.group in ("A", "U") or tool.name == pair.unseen_tool:
+            if pair.group in ("A", "U", "D") or tool.name == pair.unseen_tool:
                 found.add(tool.id)
     return found
 
@@ -250,12 +250,15 @@ def check_targets(built: Scenarios) -> None:
 def right_probes(pair: ToolPair, query: GradedQuery, unseen_query: bool) -> Counter[tuple[Any, ...]]:
     """(scenario, transition, pair tools before, after, stay) of every probe that a query has."""
     zero, weak, both = states(pair, query)
-    queries = "unseen" if unseen_query or pair.group == "U" else "seen"
+    queries = "unseen" if unseen_query or pair.group in ("U", "D") else "seen"
     scenario = f"{queries}_query_{'seen' if pair.group == 'T' else 'unseen'}_tool"
     moves = [(zero, weak), (zero, both), (weak, both)]
     if pair.group == "B":
         moves = [(both - {pair.unseen_tool}, both)]
     expected = Counter([(scenario, "zero", zero, zero, True)])
+    if query.best is None:  # a near miss: the pair's tools come, and the model stays
+        expected[scenario, "zero", *(moves[0] if pair.group == "B" else (zero, both)), True] += 1
+        return expected
     for before, after in moves:
         was, now = right_ranking(query, set(before)), right_ranking(query, set(after))
         if was and pair.group != "A":
@@ -267,7 +270,7 @@ def right_probes(pair: ToolPair, query: GradedQuery, unseen_query: bool) -> Coun
 
 def check_probes(built: Scenarios) -> None:
     got: dict[str, Counter[tuple[Any, ...]]] = {}
-    for probe in built.probes:
+    for probe in built.probes + built.dev:
         before, after = pair_names(built, probe.before), pair_names(built, probe.after)
         key = (probe.scenario, probe.transition, before, after, probe.stay)
         got.setdefault(probe.query.id, Counter())[key] += 1
@@ -279,7 +282,7 @@ def check_probes(built: Scenarios) -> None:
 
 def check_sets(built: Scenarios) -> None:
     k = built.summary["k"]
-    both_sides = [s for p in built.probes for s in (p.before, p.after)]
+    both_sides = [s for p in built.probes + built.dev for s in (p.before, p.after)]
     for tool_set in [s.tool_set for s in built.train] + both_sides:
         names = [built.tools[i].name for i in tool_set.tools]
         assert len(tool_set.tools) == len(set(tool_set.tools)) == len(set(names)) == k
@@ -297,7 +300,7 @@ def check_arrivals(built: Scenarios) -> None:
         assert set(probe.before.pair_tools) <= set(probe.after.pair_tools)
         assert len(before - after) == len(arrived)
         assert before - after <= set(probe.before.distractors)
-        if probe.transition == "zero":
+        if probe.before.pair_tools == probe.after.pair_tools:
             assert len(arrived) == 1 and arrived <= set(probe.after.distractors)
         else:
             assert arrived and arrived == set(probe.after.pair_tools) - set(probe.before.pair_tools)
@@ -332,6 +335,10 @@ def check_nothing_leaks(built: Scenarios) -> None:
                 assert not (set(probe.after.tools) - set(probe.before.tools)) & shown
         else:
             assert not set(probe.before.tools + probe.after.tools) & unseen
+    dev = {t.id for p in built.pairs if p.group == "D" for t in p.tools}
+    assert not {i for p in built.probes for i in (*p.before.tools, *p.after.tools)} & dev
+    for probe in built.dev:
+        assert not set(probe.before.tools + probe.after.tools) & (unseen - dev)
     beside: dict[str, set[str]] = {}
     for sample in built.train:
         beside.setdefault(sample.pair, set()).update(sample.tool_set.distractors)
@@ -357,7 +364,7 @@ def check_slots(built: Scenarios) -> None:
 
 def check_summary(built: Scenarios) -> None:
     rows = {row["file"]: row for row in built.summary["rows"]}
-    assert list(rows) == ["train", *SCENARIOS]
+    assert list(rows) == ["train", *SCENARIOS, *(["dev"] if built.dev else [])]
     assert rows["train"]["records"] == len(built.train)
     for scenario in SCENARIOS:
         probes = [p for p in built.probes if p.scenario == scenario]
@@ -369,7 +376,7 @@ def check_summary(built: Scenarios) -> None:
 
 
 def check_ids(built: Scenarios) -> None:
-    for records in (built.train, built.probes):
+    for records in (built.train, built.probes, built.dev):
         assert len({r.id for r in records}) == len(records)
 
 
@@ -495,7 +502,7 @@ def test_build_does_not_depend_on_the_hash_seed_of_the_process(tmp_path: Path) -
     ]
     assert [run.wait(60) for run in runs] == [0, 0]
     files = [{f.name: f.read_bytes() for f in folder.iterdir()} for folder in folders]
-    assert files[0] == files[1] and len(files[0]) == 9
+    assert files[0] == files[1] and len(files[0]) == 10
 
 
 def test_files_read_back_equal(tmp_path: Path) -> None:

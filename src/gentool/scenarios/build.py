@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from gentool.config import ScenarioConfig
 from gentool.jsonl import write_jsonl, write_text
@@ -15,6 +15,7 @@ from gentool.prompting.order import seeded
 from gentool.records import (
     SCENARIOS,
     GradedQuery,
+    Group,
     Probe,
     Sample,
     Scenario,
@@ -44,6 +45,7 @@ class Scenarios:
     tools: dict[str, Tool]
     train: list[Sample] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    dev: list[Probe] = field(default_factory=list)
     screened: list[Screened] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -56,6 +58,7 @@ class _Sides:
     seen_pool: list[Tool]
     unseen_pairs: list[Tool]
     unseen_pool: list[Tool]
+    dev_pairs: list[Tool]
 
 
 def split_pool(pool: Sequence[Tool], seed: int, test_share: float) -> tuple[list[Tool], list[Tool]]:
@@ -85,8 +88,9 @@ def _sides(
     sides = _Sides(
         seen_pairs=trained,
         seen_pool=[t for t in train if t.id not in dropped],
-        unseen_pairs=unseen,
+        unseen_pairs=[t for p in pairs if p.group != "D" for t in unseen_tools(p)],
         unseen_pool=[t for t in test if t.id not in dropped],
+        dev_pairs=[t for p in pairs if p.group == "D" for t in p.tools],
     )
     return sides, list(dropped.values())
 
@@ -154,8 +158,8 @@ def _probe(
     was = query.useful([tools[i].name for i in before.pair_tools])
     now = query.useful([tools[i].name for i in after.pair_tools])
     transition: Transition
-    if before.pair_tools == after.pair_tools:
-        transition = "zero"
+    if before.pair_tools == after.pair_tools or query.best is None:
+        transition = "zero"  # irrelevant tools come and go, or those of a near miss arrive
     elif was:
         transition = "weak_to_strong"
     elif now:
@@ -176,7 +180,8 @@ def _probe(
 def _probes(scenario: Scenario, sets: _Sets, queries: Iterable[GradedQuery]) -> list[Probe]:
     """Probes over all states that the scenario's definition gives its queries.
 
-    T and U: nothing, the weaker tool, both. A: from nothing only. B: the sibling is there, the unseen tool arrives.
+    T, D and U: nothing, the weaker tool, both. A: from nothing only. B: the sibling is there, the unseen tool arrives.
+    A query that neither tool can serve stays without one: from nothing to both, or, in B, as the others.
     """
     pair, found = sets.pair, []
     for query in queries:
@@ -185,7 +190,7 @@ def _probes(scenario: Scenario, sets: _Sets, queries: Iterable[GradedQuery]) -> 
             states = [(sets.of(*trained_tools(pair)), both)]
         else:
             one = sets.of(_sibling(pair, query))
-            states = list(combinations((zero, one, both), 2))
+            states = list(combinations((zero, one, both), 2)) if query.best else [(zero, both)]
         for before, after in [(zero, sets.with_decoy()), *states]:
             probe = _probe(scenario, pair, query, before, after)
             if probe and not (pair.group == "A" and probe.transition == "weak_to_strong"):
@@ -237,6 +242,11 @@ def _with_slot(tool_set: ToolSet, slots: dict[str, int]) -> ToolSet:
     return tool_set.model_copy(update={"slot": slots[tool_set.id]})
 
 
+def _probe_with_slots(probe: Probe, slots: dict[str, int]) -> Probe:
+    sets = {"before": _with_slot(probe.before, slots), "after": _with_slot(probe.after, slots)}
+    return probe.model_copy(update=sets)
+
+
 def build_scenarios(
     pairs: Sequence[ToolPair], pool: Sequence[Tool], config: ScenarioConfig, seed: int
 ) -> Scenarios:
@@ -271,10 +281,11 @@ def build_scenarios(
         found = [p for p in built.probes if p.scenario == scenario]
         slots = _slots((s for p in found for s in (p.before, p.after)), seed)
         built.probes = [p for p in built.probes if p.scenario != scenario] + [
-            p.model_copy(update={"before": _with_slot(p.before, slots), "after": _with_slot(p.after, slots)})
-            for p in found
+            _probe_with_slots(p, slots) for p in found
         ]
-    check_leaks(built.pairs, built.tools, built.train, built.probes, alike, config.k)
+    dev_slots = _slots((s for p in built.dev for s in (p.before, p.after)), seed)
+    built.dev = [_probe_with_slots(p, dev_slots) for p in built.dev]
+    check_leaks(built.pairs, built.tools, built.train, built.probes + built.dev, alike, config.k)
     built.summary = _summary(built, alike, config, seed)
     return built
 
@@ -292,6 +303,12 @@ def _build_pair(
         return _Sets(pair, chosen[:-1], chosen[-1])
 
     seen = [usable(sides.seen_pairs), usable(sides.seen_pool)]
+    if pair.group == "D":
+        # Settings are chosen on these: no tool of a test pair may be among theirs.
+        known = choose(pair, seen, config.k, "train-side")
+        decoy = choose(pair, [usable(sides.dev_pairs) or usable(sides.unseen_pool)], 1, "test-side")[0]
+        built.dev += _probes("unseen_query_unseen_tool", _Sets(pair, known, decoy), pair.queries)
+        return
     unseen = [usable(sides.unseen_pairs), usable(sides.unseen_pool)]
     if pair.group != "U":
         train_sets = sets(seen, "train-side")
@@ -319,9 +336,10 @@ def _build_pair(
 def _summary(built: Scenarios, alike: Similarity, config: ScenarioConfig, seed: int) -> dict[str, Any]:
     groups = Counter(str(p.group) for p in built.pairs)
     rows = []
-    for name, records in [("train", built.train)] + [
-        (s, [p for p in built.probes if p.scenario == s]) for s in SCENARIOS
-    ]:
+    files: list[tuple[str, Sequence[Sample | Probe]]] = [("train", built.train)]
+    files += [(s, [p for p in built.probes if p.scenario == s]) for s in SCENARIOS]
+    files += [("dev", built.dev)] if built.dev else []
+    for name, records in files:
         transitions = Counter(r.transition for r in records if isinstance(r, Probe))
         queries = {r.query.id if isinstance(r, Probe) else r.query_id for r in records}
         rows.append(
@@ -339,7 +357,7 @@ def _summary(built: Scenarios, alike: Similarity, config: ScenarioConfig, seed: 
         "related": alike.related,
         "seed": seed,
         "k": config.k,
-        "groups": {g: groups.get(g, 0) for g in ("T", "A", "B", "U")},
+        "groups": {g: groups[g] for g in get_args(Group) if g in "TABU" or groups[g]},
         "tools": len(built.tools),
         "screened": dict(Counter(s.reason.split(" of ")[0] for s in built.screened)),
         "rows": rows,
@@ -353,6 +371,7 @@ def write_scenarios(built: Scenarios, folder: Path) -> None:
     write_jsonl(folder / "train.jsonl", built.train)
     for scenario in SCENARIOS:
         write_jsonl(folder / f"{scenario}.jsonl", [p for p in built.probes if p.scenario == scenario])
+    write_jsonl(folder / "dev.jsonl", built.dev)
     write_jsonl(folder / "screened.jsonl", built.screened)
     import json
 
