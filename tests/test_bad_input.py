@@ -137,7 +137,9 @@ FILES: dict[str, Row] = {
     "a NUL byte": text(
         "pairs.jsonl", GOOD_LINE.replace("Oslo", "Os\0lo"), ":1: ", "Invalid control character", "Fix:"
     ),
-    "gzip": text("tools.jsonl", gzip.compress(b"{}", mtime=0), "found gzip", "Fix: unpack it"),
+    "half of a gzip": text(
+        "tools.jsonl", gzip.compress(b"{}", mtime=0)[:-9], "found a damaged one", "Fix: fetch it"
+    ),
     "a picture": text("pairs.jsonl", PNG, "found a PNG image", "Fix: check the path"),
     "an empty file": text("pairs.jsonl", "", "expected tool pairs; found none", "Fix:"),
     "blank lines": text("pairs.jsonl", "\n  \n\r\n", "expected tool pairs; found none", "Fix:"),

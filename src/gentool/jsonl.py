@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import codecs
 import errno
+import gzip
 import hashlib
+import io
 import json
 import math
 import os
 import re
 import reprlib
+import zlib
+from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -50,7 +54,8 @@ def finite_float(text: str) -> float:
     return number
 
 
-def _distinct(items: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For ``json``'s ``object_pairs_hook``: of a key that is there twice, one value would be lost."""
     made = dict(items)
     if len(made) < len(items):
         keys = [key for key, _ in items]
@@ -65,7 +70,7 @@ def strict_json(text: str) -> Any:
     Raises ``RecursionError`` for values nested thousands of levels deep.
     """
     return json.loads(
-        text, parse_constant=refuse_constant, parse_float=finite_float, object_pairs_hook=_distinct
+        text, parse_constant=refuse_constant, parse_float=finite_float, object_pairs_hook=distinct
     )
 
 
@@ -93,7 +98,6 @@ def excerpt(value: Any, length: int = 120) -> str:
 
 
 _KINDS = (
-    (b"\x1f\x8b", "gzip", "unpack it"),
     (b"PK\x03\x04", "a ZIP archive", "unpack it"),
     (b"\x89PNG", "a PNG image", "check the path"),
     (b"PAR1", "a Parquet table", "convert it to JSONL"),
@@ -120,6 +124,28 @@ def read_bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         reason = error.strerror if isinstance(error, OSError) else error
         raise RecordError(f"{printable(str(path))}: cannot be read: {reason}. Fix: check the path.") from None
+
+
+MAX_BYTES = 1 << 30
+"""Largest packed file, unpacked: far more than any file of records that is read as a whole."""
+
+
+def _unpacked(raw: bytes, path: Path) -> bytes:
+    """``raw`` itself, or what is in it where it is gzip."""
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            found = file.read(MAX_BYTES + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise RecordError(
+            f"{path}: expected a whole gzip file; found a damaged one ({error}). Fix: fetch it again."
+        ) from None
+    if len(found) > MAX_BYTES:
+        raise RecordError(
+            f"{path}: expected at most {MAX_BYTES:,} bytes, unpacked; found more. Fix: split the file."
+        )
+    return found
 
 
 def _line_value(line: bytes, first: bool) -> tuple[Any, str]:
@@ -150,12 +176,12 @@ def _one_document(raw: bytes) -> bool:
 
 
 def scan_jsonl(path: Path, whole: bool = False) -> Iterator[tuple[int, Any, str]]:
-    """Line number, value and problem (empty: there is none) of each non-empty line.
+    """Line number, value and problem (empty: there is none) of each non-empty line; gzip is unpacked.
 
     Raises :class:`RecordError` for a file that cannot be read or is no text. ``whole``: a last line without a line
     break was cut short while it was written, and is left out.
     """
-    raw = read_bytes(path)
+    raw = _unpacked(read_bytes(path), path)
     foreign = _foreign(raw)
     if foreign:
         raise RecordError(f"{path}: {foreign}")
@@ -201,12 +227,20 @@ def read_json_object(path: Path, *fields: str) -> dict[str, Any]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file or none of it: a temporary file, flushed to disk, then renamed, and the name flushed too."""
+    """Write a whole file or none of it, as :func:`write_parts`."""
+    write_parts(path, [text])
+
+
+def write_parts(path: Path, parts: Iterable[str]) -> None:
+    """Write a whole file or none of it: a temporary file, flushed to disk, then renamed, and the name flushed too.
+
+    ``parts`` are written as they come, so a file may be larger than the memory.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as out:
-            out.write(text)
+            out.writelines(parts)
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
@@ -316,6 +350,44 @@ def parse_record(kind: type[R], value: Any, where: str) -> R:
 def read_jsonl(kind: type[R], path: Path) -> list[R]:
     """All records of a JSONL file, in order. Raises :class:`RecordError` naming file, line and field."""
     return [parse_record(kind, value, f"{path}:{n}") for n, value in read_jsonl_lines(path)]
+
+
+class JsonlFile(Generic[R]):
+    """The records of a JSONL file that has no empty lines, each read when it is asked for by its number.
+
+    Held in memory is where each begins (8 bytes), so a file may be larger than the memory. Use it in a ``with``.
+    Raises :class:`RecordError` for a file that cannot be read and, when it is asked for, for a bad record.
+    """
+
+    def __init__(self, kind: type[R], path: Path) -> None:
+        self._kind = kind
+        self._path = path
+        self._begins = array("Q")
+        try:
+            self._file = path.open("rb")
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read: {error.strerror}. Fix: check the path.") from None
+        begin = 0
+        for line in self._file:
+            self._begins.append(begin)
+            begin += len(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def __getitem__(self, number: int) -> R:
+        self._file.seek(self._begins[number])
+        where = f"{self._path}:{number + 1}"
+        value, problem = _line_value(self._file.readline(), number == 0)
+        if problem:
+            raise RecordError(f"{where}: {problem}")
+        return parse_record(self._kind, value, where)
 
 
 def to_json(record: BaseModel) -> str:

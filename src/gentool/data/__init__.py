@@ -7,3 +7,5 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PAIRS = FOLDER / "pairs.jsonl"
 TOOLS = FOLDER / "tools.jsonl"
+OPEN = FOLDER / "open"
+"""The open dataset, compiled from ``dataset/``: ``pairs``, ``tools`` and ``readings``, each ``.jsonl.gz``."""

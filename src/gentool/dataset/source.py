@@ -111,6 +111,7 @@ class WrittenPair(_Written):
                 tool=names["weak"], from_tool=names["strong"], how=self.how, note=self.note
             ),
             unseen_tool=names[self.unseen] if self.unseen else None,
+            challenge=self.challenge,
             queries=tuple(_graded(q, names) for q in [*self.queries, *self.near_misses]),
         )
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from gentool.dataset.rankers import lexical_choices, split_words
 from gentool.dataset.source import SourceError, scan_pairs, scan_tools
+from gentool.jsonl import canonical_json
 from gentool.records import GradedQuery, ToolPair
 from gentool.scenarios.leaks import plain_query
 
+_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 _RELATIVE = re.compile(
     r"\b(today|tonight|tomorrow|yesterday|(?:next|last|this|coming) (?:week|month|year|quarter|weekend|morning|"
     r"afternoon|evening|mon|tue|wed|thu|fri|sat|sun)\w*|(?:on|by|since|until|before|after) "
@@ -27,7 +29,12 @@ def query_problems(pair: ToolPair, query: GradedQuery) -> Iterator[str]:
         name = plain_query(split_words(tool.name))
         if tool.name.lower() in query.query.lower() or (name.count(" ") and name in text):
             yield f"names the tool {tool.name!r}"
-    if query.now is None and (found := _RELATIVE.search(query.query)):
+    dates = {d for call in query.tool_calls for d in _DATE.findall(canonical_json(call.arguments))}
+    if (
+        query.now is None
+        and (found := _RELATIVE.search(query.query))
+        and any(d not in query.query for d in dates)
+    ):
         yield f"relative date {found[0]!r} without `now`"
 
 
