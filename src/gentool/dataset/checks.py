@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from gentool.catalog.schema import pair_problems, unusable
 from gentool.dataset.rankers import contested, embedding_accuracy, lexical_choices, tools_only_accuracy
 from gentool.dataset.readings import Reading, agreement
@@ -140,15 +142,16 @@ def _alike(checked: Checked, pairs: Sequence[ToolPair], tools: Sequence[Tool]) -
     for a, b, value in near_duplicates(paired, [*paired, *tools], alike):
         if owner[a.id] != owner.get(b.id) and a.id < b.id:
             checked.problems.append(f"near-duplicate tools: {a.name} and {b.name} ({value:.2f})")
-    ids = list(queries)
-    plain = [plain_query(queries[i]) for i in ids]
-    values = alike.between(ids, ids) if ids else []
-    for i in range(len(ids)):
-        for j in range(i + 1, len(ids)):
-            if plain[i] == plain[j] or values[i][j] >= SAME_QUERY:
-                checked.problems.append(
-                    f"near-duplicate queries: {queries[ids[i]]!r} and {queries[ids[j]]!r}"
-                )
+    ids = sorted(queries)
+    for start in range(0, len(ids), 512):
+        values: np.ndarray = alike.between(ids[start : start + 512], ids)
+        for i, j in zip(*np.nonzero(values >= SAME_QUERY), strict=True):
+            if start + i < j:
+                both = f"{queries[ids[start + i]]!r} and {queries[ids[j]]!r}"
+                checked.problems.append(f"near-duplicate queries: {both}")
+    for text, number in Counter(map(plain_query, queries.values())).items():
+        if number > 1:
+            checked.problems.append(f"repeated query: {text!r}, {number} times")
 
 
 def _artefacts(checked: Checked, pairs: Sequence[ToolPair]) -> None:
