@@ -121,6 +121,31 @@ def ranking_text(ranking: Sequence[str]) -> str:
     return " > ".join(ranking)
 
 
+def answer_message(
+    task: Task,
+    ranking: Sequence[str],
+    call: ToolCall,
+    tool_format: ToolFormat,
+    fallback_text: str | None = None,
+) -> dict[str, Any]:
+    """What a model is trained to answer, as the message that goes to the chat template.
+
+    ``fallback_text``: written where no tool fits, instead of a call of ``generate_response``.
+    """
+    content = ranking_text(ranking) if task in ("rank", "joint") else ""
+    if task == "rank":
+        return {"role": "assistant", "content": content}
+    if call.name == GENERATE_RESPONSE and fallback_text is not None:
+        return {"role": "assistant", "content": fallback_text}
+    function = {"name": call.name, "arguments": call.arguments}
+    message = {
+        "role": "assistant",
+        "content": content,
+        "tool_calls": [{"id": _CALL_ID, "type": "function", "function": function}],
+    }
+    return message if tool_format == "native" else _calls_as_text(message)
+
+
 class Renderer:
     """Renders prompts and targets with a tokenizer's chat template, and reads its model's text.
 
@@ -175,20 +200,6 @@ class Renderer:
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
         return prompt_messages(query, now, tools, task, self.tool_format, self.fallback_text is not None)
 
-    def _answer(self, task: Task, ranking: Sequence[str], call: ToolCall) -> dict[str, Any]:
-        content = ranking_text(ranking) if task in ("rank", "joint") else ""
-        if task == "rank":
-            return {"role": "assistant", "content": content}
-        if call.name == GENERATE_RESPONSE and self.fallback_text is not None:
-            return {"role": "assistant", "content": self.fallback_text}
-        function = {"name": call.name, "arguments": call.arguments}
-        message = {
-            "role": "assistant",
-            "content": content,
-            "tool_calls": [{"id": _CALL_ID, "type": "function", "function": function}],
-        }
-        return message if self.tool_format == "native" else _calls_as_text(message)
-
     def _template(self, messages: list[dict[str, Any]], tools: Any, generate: bool) -> str:
         try:
             with time_limit(TEMPLATE_SECONDS):
@@ -234,7 +245,8 @@ class Renderer:
         Raises :class:`PromptError` where the prompt is not a prefix of the whole, as text or as tokens.
         """
         messages, shown = self._messages(query, now, tools, task)
-        return self._rendered(messages, self._answer(task, ranking, call), shown)
+        answer = answer_message(task, ranking, call, self.tool_format, self.fallback_text)
+        return self._rendered(messages, answer, shown)
 
     def chat(
         self,

@@ -19,7 +19,7 @@ from gentool.training.mixture import MixPart, draw
 ItemTask = Task | Literal["chat"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One sample for one task, with the tools in the order of ``epoch``; for ``chat`` a turn of the mixture."""
 
@@ -68,7 +68,7 @@ def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:
     return [i for i, s in enumerate(samples) if arm != "sft" or s.single_state]
 
 
-def _epoch_items(
+def epoch_items(
     samples: Sequence[int],
     tasks: dict[Task, float],
     epoch: int,
@@ -121,7 +121,7 @@ def plan_arm(
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
-            new = _epoch_items(own, tasks, begin + epoch, seed, name, mix, group)
+            new = epoch_items(own, tasks, begin + epoch, seed, name, mix, group)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:
