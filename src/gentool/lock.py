@@ -51,14 +51,16 @@ def _owner(file: TextIO) -> str:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[bool]:
+def locked(folder: Path, name: str = LOCK) -> Iterator[bool]:
     """Keep other processes from writing to ``folder``, which is made if need be, until the block is left.
+
+    ``name``: the file that is locked; a part of the folder that is written to at the same time has one of its own.
 
     Yields ``False`` where the file system has no locks. Raises :class:`LockedError` if another process is at
     work, ``OSError`` if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+    with (folder / name).open("a+", encoding="utf-8") as file:
         held = True
         try:
             _lock(file)
