@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from gentool.jsonl import GenToolError
+from gentool.jsonl import GenToolError, printable, strict_json
 from gentool.records import Record
 
 MAX_DEPTH = 64
@@ -69,15 +69,56 @@ class Entry:
     problem: str = ""
 
 
+@dataclass(frozen=True)
+class Case:
+    """One query and the calls that answer it, not yet checked. ``problem`` says why they were not found.
+
+    ``tools`` has the ``where`` of each entry that could be called; ``calls`` the name in the file and the arguments
+    of each call.
+    """
+
+    where: str
+    raw: Any
+    source: str
+    query: Any = None
+    tools: tuple[str, ...] = ()
+    calls: tuple[tuple[Any, Any], ...] = ()
+    problem: str = ""
+
+
+def hidden_json(text: str) -> Any:
+    """The value of a JSON text that lies inside of a JSON value. Raises ``ValueError``, also for one nested deeply."""
+    try:
+        value = strict_json(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    problem = unfit(value)
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def listed(where: str, values: Any, key: str) -> Iterator[Row]:
+    """The values of an array, or of its JSON text, each as a row; one row with a problem if it is no array."""
+    if isinstance(values, str):
+        try:
+            values = hidden_json(values)
+        except ValueError as error:
+            yield Row(where, values, f"malformed list: `{key}` is not JSON: {printable(str(error))[:120]}")
+            return
+    if not isinstance(values, list):
+        yield Row(where, values, f"malformed list: expected `{key}` to be an array")
+        return
+    for i, value in enumerate(values):
+        yield Row(f"{where}#{i}", value)
+
+
 def tools_of(row: Row) -> Iterator[Row]:
-    """The entries of ``row``'s ``tools`` array, or ``row`` itself if it holds no such array."""
+    """The entries of ``row``'s ``tools`` (an array or its JSON text), or ``row`` itself if it holds none."""
     if row.problem or not isinstance(row.value, dict) or "tools" not in row.value:
         yield row
-    elif not isinstance(row.value["tools"], list):
-        yield Row(row.where, row.value, "malformed list: expected `tools` to be an array")
     else:
-        for i, value in enumerate(row.value["tools"]):
-            yield Row(f"{row.where}#{i}", value)
+        yield from listed(row.where, row.value["tools"], "tools")
 
 
 def unfit(value: Any) -> str:

@@ -1,20 +1,28 @@
-"""Opens a catalogue file (.json, .jsonl, either with .gz) and takes its JSON values apart."""
+"""Opens a catalogue file (JSON, JSONL or YAML, also gzipped) and takes its values apart."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import json
+import re
 import zlib
 from pathlib import Path
 from typing import Any
 
 from gentool.catalog.entries import CatalogError, Repeated, Row
+from gentool.catalog.yaml_file import yaml_documents
 from gentool.jsonl import excerpt, printable
 
 MAX_BYTES = 1 << 30
 """Largest file, decompressed: a few hundred times the largest catalogue known."""
 
+MAX_YAML_BYTES = 1 << 26
+"""Largest file of YAML, which takes a hundred times its size while it is read."""
+
+_YAML = re.compile(r"\.ya?ml(\.gz)?$", re.IGNORECASE)
+_BLOCK = re.compile(rb"\s*(#[^\n]*\n\s*|---\s+)*[\"'a-zA-Z_$-][^{\[\n]*:(\s|$)")
+"""The beginning of YAML in block form, in a file whose name does not say so."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -70,18 +78,34 @@ def _lines(name: str, data: bytes) -> list[Row]:
     return rows
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The values of a file: of an array its elements, of JSONL its lines, of any other JSON that one value.
+def _yaml(path: Path, name: str, data: bytes) -> list[Row]:
+    try:
+        if len(data) > MAX_YAML_BYTES:
+            raise ValueError(f"{len(data):,} bytes of it, more than {MAX_YAML_BYTES:,}")
+        documents = yaml_documents(data.decode("utf-8"))
+    except ValueError as error:
+        raise CatalogError(
+            f"{path}: expected YAML; found {printable(str(error))[:160]}. Fix: correct the file, or save it as JSON."
+        ) from None
+    values = documents[0] if len(documents) == 1 and isinstance(documents[0], list) else documents
+    return [Row(name if len(values) == 1 else f"{name}#{i}", value) for i, value in enumerate(values)]
 
-    A line that is not JSON becomes a row with a ``problem``. Raises :class:`CatalogError` for a file that
-    cannot be opened, is too large, is empty, or holds no JSON at all.
+
+def read_rows(path: Path, name: str | None = None) -> list[Row]:
+    """The values of a file: of an array its elements, of JSONL its lines, of YAML its documents; other JSON is one.
+
+    ``name`` is what the file is called in notes, if not by its own name. A line that is not JSON becomes a row
+    with a ``problem``. Raises :class:`CatalogError` for a file that cannot be opened, is too large, is empty, or
+    holds neither JSON nor YAML.
     """
     data = _read(path)
-    name = printable(path.name)
+    name = printable(name or path.name)
     if not data.strip():
         raise CatalogError(
             f"{path}: expected tools as JSON or JSONL; found an empty file. Fix: check the path."
         )
+    if _YAML.search(path.name):
+        return _yaml(path, name, data)
     try:
         document = _parse(data)
     except (ValueError, RecursionError) as error:
@@ -89,6 +113,8 @@ def read_rows(path: Path) -> list[Row]:
         # A broken array can hold whole objects on lines of their own; that does not make it JSONL.
         broken = data.lstrip().startswith(b"[")
         if broken or not any(isinstance(r.value, dict) for r in rows):
+            if _BLOCK.match(data):
+                return _yaml(path, name, data)
             raise CatalogError(
                 f"{path}: expected JSON, or JSONL with one object a line; found {excerpt(data, 60)!r} "
                 f"({printable(str(error))[:120]}). Fix: correct the file, or save it as UTF-8 JSON."

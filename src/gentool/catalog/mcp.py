@@ -2,6 +2,9 @@
 
 A server is ``{"server": ..., "label": ..., "tools": [...]}``; a file holds one of these, an array, or JSONL of
 them. ``title``, ``annotations``, ``icons`` and ``_meta`` are meant for clients and are left out.
+
+Dumps in snake case look like Anthropic's tools. ``input_schema`` counts as MCP in the container of a server, or
+beside a key that only MCP has; else it is Anthropic's.
 """
 
 from __future__ import annotations
@@ -24,15 +27,23 @@ def _result(row: Row) -> Row:
     return Row(row.where, row.value, f"no result: the server answered {found}")
 
 
-def _is_tool(value: Any) -> bool:
-    return isinstance(value, dict) and ("inputSchema" in value or "input_schema" in value)
+_OWN_KEYS = frozenset({"outputSchema", "output_schema", "annotations", "icons", "_meta"})
+
+
+def is_tool(value: Any, container: bool = False) -> bool:
+    """Whether ``value`` has the form of an MCP tool; ``container``: it lies in one that only MCP has."""
+    if not isinstance(value, dict):
+        return False
+    return "inputSchema" in value or (
+        "input_schema" in value and (container or not _OWN_KEYS.isdisjoint(value))
+    )
 
 
 def score(row: Row) -> int:
     """How many entries of ``row`` have the form of an MCP tool; one more for the container of a server."""
     value = row.value
     container = isinstance(value, dict) and ("jsonrpc" in value or {"server", "tools"} <= value.keys())
-    return container + sum(_is_tool(r.value) for r in tools_of(_result(row)))
+    return container + sum(is_tool(r.value, container) for r in tools_of(_result(row)))
 
 
 def _text(container: Any, key: str) -> tuple[str | None, tuple[str, ...]]:

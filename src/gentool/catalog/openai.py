@@ -1,6 +1,6 @@
 """OpenAI tools: ``{"type": "function", "function": {...}}`` (Chat Completions) or the same flat (Responses).
 
-A file holds an array of them, an object with a ``tools`` array, or JSONL of either.
+A file holds an array of them, an object with a ``tools`` array (or its JSON text), or JSONL of either.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def score(row: Row) -> int:
     return sum(_is_tool(r.value) for r in tools_of(row))
 
 
-def _entry(row: Row, source: str) -> Entry:
+def entry(row: Row, source: str) -> Entry:
+    """The parts of one tool, or why it is none."""
     tool = row.value
     if row.problem:
         return Entry(row.where, tool, source, problem=row.problem)
@@ -60,7 +61,7 @@ def entries(rows: Iterable[Row], file: str) -> Iterator[Entry]:
     """One entry for each tool, or would-be tool, in ``rows`` of a file of that name."""
     for row in rows:
         for tool in tools_of(row):
-            yield _entry(tool, f"openai:{file}")
+            yield entry(tool, f"openai:{file}")
 
 
 def write_openai(tools: Iterable[Tool], path: Path) -> None:

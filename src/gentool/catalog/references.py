@@ -12,6 +12,8 @@ from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing.exceptions import CannotDetermineSpecification, Unresolvable
 from referencing.jsonschema import DRAFT202012
 
+from gentool.catalog.plain_schema import plain_references, plainly_valid
+
 
 def _applied_here(schema: dict[str, Any]) -> Iterator[Any]:
     """The subschemas that judge the same value as ``schema`` does."""
@@ -28,6 +30,8 @@ def reference_problems(schema: dict[str, Any]) -> list[str]:
 
     Known are the schema itself and the meta-schemas of JSON Schema.
     """
+    if plainly_valid(schema) and plain_references(schema):
+        return []
     root = DRAFT202012.create_resource(schema)
     try:
         waiting = [(root, REGISTRY.resolver_with_root(root))]

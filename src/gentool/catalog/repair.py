@@ -11,19 +11,27 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
-_TYPE_NAMES = {
+TYPE_NAMES = {
     "dict": "object",
+    "map": "object",
+    "hashmap": "object",
     "list": "array",
     "tuple": "array",
+    "set": "array",
+    "arraylist": "array",
     "str": "string",
+    "char": "string",
     "float": "number",
+    "double": "number",
     "int": "integer",
+    "long": "integer",
     "bool": "boolean",
     "none": "null",
 }
-_MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_SCHEMAS = frozenset(
+"""JSON Schema's types by the names that Python and Java have for them, in lower case."""
+MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
+SCHEMAS = frozenset(
     {"items", "additionalItems", "additionalProperties", "contains", "propertyNames", "not", "if", "then"}
     | {"else", "unevaluatedItems", "unevaluatedProperties"}
 )
@@ -70,15 +78,16 @@ def _schema(value: Any, notes: list[str]) -> Any:
             notes.append("`$schema` removed")
         elif part is None and key in _NEVER_NULL:
             notes.append(f"keyword null: `{key}` removed")
-        elif key in _MAPS:
+        elif key in MAPS:
             schema[key] = _map(key, part, notes)
-        elif key in _LISTS and isinstance(part, list):
+        elif key in LISTS and isinstance(part, list):
             schema[key] = [_schema(p, notes) for p in part]
-        elif key in _SCHEMAS:
+        elif key in SCHEMAS:
             schema[key] = _schema(part, notes)
         else:
             schema[key] = part
     _type_names(schema, notes)
+    _examples(schema, notes)
     _tuple_items(schema, notes)
     _exclusive_bounds(schema, notes)
     _required_once(schema, notes)
@@ -121,7 +130,7 @@ def _type_name(name: Any) -> Any:
     if not isinstance(name, str) or name in _TYPES:
         return name
     lower = name.lower()
-    return lower if lower in _TYPES else _TYPE_NAMES.get(lower, name)
+    return lower if lower in _TYPES else TYPE_NAMES.get(lower, name)
 
 
 def _type_names(schema: dict[str, Any], notes: list[str]) -> None:
@@ -144,6 +153,12 @@ def _type_names(schema: dict[str, Any], notes: list[str]) -> None:
         schema["type"] = unique
     elif found is not None:
         schema["type"] = _type_name(found)
+
+
+def _examples(schema: dict[str, Any], notes: list[str]) -> None:
+    if "examples" in schema and not isinstance(schema["examples"], list):
+        notes.append("`examples` not an array: put into one")
+        schema["examples"] = [schema["examples"]]
 
 
 def _tuple_items(schema: dict[str, Any], notes: list[str]) -> None:
