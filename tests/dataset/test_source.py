@@ -134,7 +134,7 @@ def test_relative_dates_need_a_now(tmp_path: Path) -> None:
 def test_compiling_gives_the_same_bytes_and_stops_on_a_fault(tmp_path: Path) -> None:
     write(tmp_path, PAIR.replace("[dark red, null]", "[dark red]"))
     assert compiled(tmp_path) == compiled(tmp_path)
-    assert set(compiled(tmp_path)) == {"pairs.jsonl.gz", "tools.jsonl.gz", "readings.jsonl.gz"}
+    assert set(compiled(tmp_path)) == {"pairs.jsonl.gz", "tools.jsonl.gz", "readings.jsonl.gz", "README.md"}
     assert packed([]) == packed([])
     write(tmp_path, PAIR.replace("colour: red,", ""))
     with pytest.raises(SourceError, match="'colour' is a required property"):

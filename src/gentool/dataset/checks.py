@@ -13,10 +13,12 @@ from gentool.catalog.schema import pair_problems, unusable
 from gentool.dataset.rankers import contested, embedding_accuracy, lexical_choices, tools_only_accuracy
 from gentool.dataset.readings import Reading, agreement
 from gentool.dataset.written import pair_remarks
-from gentool.records import Tool, ToolPair
+from gentool.records import GradedQuery, Tool, ToolPair
 from gentool.scenarios.groups import near_duplicates
 from gentool.scenarios.leaks import SAME_QUERY, plain_query
 from gentool.scenarios.neighbours import similarity, tool_text
+from gentool.synthesis.grounding import ground_call
+from gentool.synthesis.records import CallDraft, Ground, QueryDraft
 
 LEAST = {"pairs": 240, "queries": 2400, "domains": 24, "tools": 300, "near_misses": 300}
 GROUPS = {"T": 100, "D": 20, "A": 40, "B": 40, "U": 40}
@@ -24,6 +26,9 @@ CHALLENGE = 20
 LEXICAL_LIMIT = 0.75
 TOOLS_ONLY_LIMIT = 0.55
 """Chance is 0.5; with 2,400 queries of 240 pairs a classifier without information stays below this."""
+
+GROUNDED = 0.95
+"""Rules do not see everything that follows from a query; what they miss is read."""
 
 WEAKER_IS_BETTER = 0.15
 UPGRADES = 0.2
@@ -123,6 +128,23 @@ def _calls(checked: Checked, pairs: Sequence[ToolPair]) -> None:
     checked.figures["calls"] = sum(len(q.tool_calls) for p in pairs for q in p.queries)
     checked.figures["invalid_calls"] = len(problems)
     checked.problems += problems
+    grounds = [ground for p in pairs for q in p.queries for ground in query_grounds(p, q)]
+    grounded = sum(ground != "none" for ground in grounds) / max(1, len(grounds))
+    checked.figures |= {"values": len(grounds), "grounded_values": round(grounded, 4)}
+    if grounded < GROUNDED:
+        checked.problems.append(
+            f"values that rules find grounded: expected {GROUNDED:.0%}; found {grounded:.1%}"
+        )
+
+
+def query_grounds(pair: ToolPair, query: GradedQuery) -> list[Ground]:
+    """What each argument of a query's calls is grounded in."""
+    draft = QueryDraft(query=query.query, now=query.now, intended=str(query.best))
+    found: list[Ground] = []
+    for call in query.tool_calls:
+        grounds, _ = ground_call(pair.tool(call.name), draft, CallDraft(arguments=call.arguments))
+        found += grounds.values()
+    return found
 
 
 def _names(pairs: Sequence[ToolPair], tools: Sequence[Tool]) -> Iterator[str]:

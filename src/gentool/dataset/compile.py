@@ -1,4 +1,4 @@
-"""``python -m gentool.dataset.compile``: the sources in ``dataset/`` -> the files that the package ships."""
+"""``python -m gentool.dataset.compile``: the sources in ``dataset/`` -> the files that the package ships, and the card."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from gentool import data
+from gentool.dataset.card import dataset_card
+from gentool.dataset.checks import check_dataset
 from gentool.dataset.readings import Reading
 from gentool.dataset.source import SourceError, scan_pairs, scan_tools
 from gentool.jsonl import read_jsonl, to_json
@@ -50,7 +52,10 @@ def compiled(folder: Path) -> dict[str, bytes]:
     for path in sorted((folder / "readings").glob("*.jsonl")):
         readings = [*readings, *read_jsonl(Reading, path)]
     files: dict[str, Sequence[BaseModel]] = {"pairs": pairs, "tools": tools, "readings": readings}
-    return {f"{name}.jsonl.gz": packed(records) for name, records in files.items()}
+    card = dataset_card(check_dataset(pairs, tools, readings).figures)
+    return {f"{name}.jsonl.gz": packed(records) for name, records in files.items()} | {
+        "README.md": card.encode()
+    }
 
 
 def main(folder: Path = Path("dataset")) -> int:
