@@ -1,4 +1,4 @@
-"""``python -m gentool.dataset.compile``: the sources in ``dataset/`` -> the files that the package ships, and the card."""
+"""``python -m gentool.dataset.compile``: from the sources in ``dataset/`` to the files that the package ships."""
 
 from __future__ import annotations
 

@@ -53,20 +53,25 @@ def lexical_choices(pairs: Sequence[ToolPair], ngrams: tuple[int, int] = (1, 2))
     return right
 
 
-def embedding_accuracy(pairs: Sequence[ToolPair], method: str = "auto") -> float:
-    """Share of contested queries whose best tool is the nearer one by embeddings (``scenarios.embedding``)."""
-    from gentool.scenarios.neighbours import similarity, tool_text
+def embedding_accuracy(pairs: Sequence[ToolPair]) -> float | None:
+    """Share of contested queries whose best tool is the nearer one by sentence embeddings.
 
+    ``None`` where none are installed (``gentool[embed]``).
+    """
+    from gentool.scenarios.neighbours import resolve_embedding, similarity, tool_text
+
+    if resolve_embedding("auto") == "tfidf":
+        return None
     found = contested(pairs)
     texts = {tool.id: tool_text(tool) for pair in pairs for tool in pair.tools}
-    alike = similarity(texts | {q.id: q.query for _, q in found}, method, fit_on=list(texts))
+    alike = similarity(texts | {q.id: q.query for _, q in found}, "auto", fit_on=list(texts))
     right = 0
     for pair, query in found:
         best = pair.tool(str(query.best))
         other = pair.tool(pair.sibling(best.name))
         values = alike.between([query.id], [best.id, other.id])[0]
         right += bool(values[0] > values[1])
-    return right / max(1, len(found))
+    return round(right / max(1, len(found)), 4)
 
 
 def tools_only_accuracy(pairs: Sequence[ToolPair]) -> float:
