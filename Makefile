@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench-prefix clean
+.PHONY: demo test check format bench-prefix bench-synthesis clean
 
 demo: $(VENV)/.train
 	$(BIN)/gentool run recipes/demo.yaml
@@ -22,6 +22,9 @@ format: $(VENV)/.dev
 
 bench-prefix: $(VENV)/.dev
 	$(BIN)/python -m bench.prefix $(ARGS)
+
+bench-synthesis: $(VENV)/.dev
+	$(BIN)/python -m bench.synthesis $(ARGS)
 
 $(BIN)/pip:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'

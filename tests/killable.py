@@ -1,7 +1,8 @@
 """Runs the command line in forked children that end where they are told to.
 
 A script for ``tests/test_survival.py``: it imports all that is slow once, then reads one order a line (JSON) from stdin
-and answers each with the child's exit code, negative for a signal. Not for use with threads: it forks.
+and answers each with the child's exit code, negative for a signal. Not for use with threads: it forks. With the word
+``light`` nothing that trains is imported.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import re
 import resource
 import signal
 import sys
+import threading
+import time
 from typing import Any
 
-import peft  # noqa: F401
-import torch
-from transformers import Qwen3ForCausalLM, Trainer  # noqa: F401
+if "light" not in sys.argv:
+    import peft  # noqa: F401
+    import torch
+    from transformers import Qwen3ForCausalLM, Trainer  # noqa: F401
 
 from gentool.cli import main
 from gentool.progress import Progress
@@ -56,6 +60,11 @@ def _watch(pattern: str, count: int, number: int) -> None:
     sys.addaudithook(audit)
 
 
+def _end_after(seconds: float, number: int) -> None:
+    time.sleep(seconds)
+    os.kill(os.getpid(), number)
+
+
 def _child(order: dict[str, Any]) -> None:
     os.chdir(order["folder"])
     printed = os.open("printed.txt", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
@@ -68,6 +77,8 @@ def _child(order: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     if "at" in order:
         _watch(order["at"], order["count"], order["signal"])
+    if "after" in order:
+        threading.Thread(target=_end_after, args=(order["after"], order["signal"]), daemon=True).start()
     code: Any = 1
     try:
         main()
@@ -81,7 +92,8 @@ def _child(order: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
+    if "light" not in sys.argv:
+        torch.set_num_threads(1)
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

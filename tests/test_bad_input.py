@@ -388,7 +388,7 @@ TOOLS: dict[str, Row] = {
         ("absent.json: expected a readable file", "Fix: check the path"), words=("import", "absent.json")
     ),
     "import: a folder": Row(
-        ("folder: expected a readable file", "Fix: check the path"), {"folder/x": ""}, ("import", "folder")
+        ("folder: expected a folder with JSON", "Fix: check the path"), {"folder/x": ""}, ("import", "folder")
     ),
     "import: gzip that is not": Row(
         ("x.gz: expected JSON", "Fix: correct the file"), {"x.gz": b"not packed"}, ("import", "x.gz")
@@ -407,7 +407,7 @@ TOOLS: dict[str, Row] = {
         ("import", "x.json"),
     ),
     "import: unknown format": Row(
-        ("expected a format among openai, mcp; found 'yaml'", "Fix: name one"),
+        ("expected a format among openai, mcp, ", "found 'yaml'", "Fix: name one"),
         words=("import", "tools.jsonl", "--format", "yaml"),
     ),
     "import: a file in the way": Row(

@@ -36,10 +36,10 @@ LORA: dict[str, Any] = {
 class Machine:
     """Runs the command line in children that end where they are told to (see ``killable.py``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *words: str) -> None:
         script = Path(__file__).with_name("killable.py")
         self._server = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(script), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self._server.stdout and self._server.stdout.readline() == "ready\n"
         self._references: dict[str, Path] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 import tempfile
 import warnings
@@ -15,13 +14,17 @@ import typer
 from rich.console import Console
 
 from gentool import __version__
-from gentool.config import Config, ConfigError, load_config
-from gentool.disk import disk_error
-from gentool.jsonl import GenToolError, printable
-from gentool.pipeline import Run, Step
-from gentool.processes import is_first
+from gentool.command import RUNS as _RUNS
+from gentool.command import Recipe, Runs, Settings
+from gentool.command import escape as _escape
+from gentool.command import fail as _fail
+from gentool.command import run_until as _run
+from gentool.config import ConfigError, load_config
+from gentool.jsonl import GenToolError
 from gentool.progress import Progress
-from gentool.records import check_now
+from gentool.records import SCENARIOS, check_now
+from gentool.review.command import review
+from gentool.synthesis.command import merge, synthesize
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,52 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Recipe = Annotated[Path, typer.Argument(help="The YAML file of the run, for example recipes/demo.yaml.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change an option, e.g. --set train.learning_rate=1e-5."),
-]
-Runs = Annotated[Path, typer.Option("--runs", help="Where run folders lie.")]
 DropLong = Annotated[
     bool, typer.Option("--drop-long", help="Leave out samples that do not fit, and write down which.")
 ]
-_RUNS = Path("runs")
-
-
-def _fail(message: str) -> typer.Exit:
-    text = _escape(printable(message))
-    Console(stderr=True).print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
-    return typer.Exit(2)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
-
-
-def _run(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> Run:
-    config: Config = load_config(recipe, settings)
-    progress = Progress(None if is_first() else Console(quiet=True))
-    folder = runs / config.name
-    module = Path(sys.argv[0]).name == "__main__.py"
-    again = shlex.join([*([sys.executable, "-m", "gentool"] if module else sys.argv[:1]), *sys.argv[1:]])
-    try:
-        run = Run(config, folder, progress)
-        with progress.running():
-            run.until(until)
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            f"Stopped; what was done is kept. To go on: {_escape(again)}", highlight=False, soft_wrap=True
-        )
-        raise typer.Exit(128 + progress.signal) from None
-    except Exception as error:
-        if (fault := disk_error(error, folder, again)) is None:
-            raise
-        raise fault from None
-    if not is_first():
-        raise typer.Exit
-    return run
 
 
 def _dropping(settings: list[str] | None, drop_long: bool) -> list[str] | None:
@@ -96,7 +56,7 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
     Examples:
       gentool run recipes/demo.yaml               all of it, up to the report
       gentool preview recipes/demo.yaml           what is trained, by token
-      gentool import tools.json --out catalogue   OpenAI or MCP tools
+      gentool import tools.json --out catalogue   tools of OpenAI, MCP and others
       gentool predict --model M --tools tools.json "Will it rain in Bergen?"
     """
     if version:
@@ -206,20 +166,38 @@ def report(
 @app.command()
 def preview(
     recipe: Recipe,
+    synthesis: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE]", help="The recipe, after the word synth.")
+    ] = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="How many samples.")] = 2,
-    task: Annotated[str, typer.Option(help="rank, select, joint, chat (of data.mix), or all.")] = "all",
+    task: Annotated[
+        str, typer.Option(help="rank, select, joint, chat (of data.mix), all, or synth (of synthesis).")
+    ] = "all",
+    ask: Annotated[bool, typer.Option("--ask", help="With synth: ask the teacher for these few.")] = False,
     set_: Settings = None,
+    runs: Runs = _RUNS,
 ) -> None:
     """Show training samples as the model sees them, the trained tokens coloured.
 
+    `gentool preview synth RECIPE` shows the prompts of a synthesis instead, before
+    money is spent; with --ask also what the teacher makes of them.
+
     \b
-    Example:
+    Examples:
       gentool preview recipes/demo.yaml -n 1 --task select
+      gentool preview synth recipes/synthesis.yaml -n 1
     """
+    if synthesis is not None and str(recipe) != "synth":
+        raise ConfigError(f"preview: expected one recipe, or synth and a recipe; found {recipe} before it.")
+    if synthesis is not None or task == "synth":
+        from gentool.synthesis.command import preview_synthesis
+
+        preview_synthesis(load_config(synthesis or recipe, set_), runs, number, ask)
+        return
     from gentool.training.preview import preview_samples
 
     if task not in ("rank", "select", "joint", "chat", "all"):
-        raise ConfigError(f"--task: expected rank, select, joint, chat or all; found {task!r}")
+        raise ConfigError(f"--task: expected rank, select, joint, chat, all or synth; found {task!r}")
     console = Console()
     with tempfile.TemporaryDirectory() as folder:  # looking changes nothing
         made = _run(recipe, set_, Path(folder), "build")
@@ -227,30 +205,57 @@ def preview(
             console.print(panel)
 
 
+app.command()(synthesize)
+app.command()(merge)
+
+
 @app.command(name="import")
 def import_(
-    path: Annotated[Path, typer.Argument(help="A file of OpenAI tools or MCP `tools/list` results.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Files that belong together, folders, or MCP servers."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("catalogue"),
     format_: Annotated[
-        str | None, typer.Option("--format", help="openai or mcp; recognized by itself if not given.")
+        str | None,
+        typer.Option("--format", help="The format of the files; recognized by itself if not given."),
+    ] = None,
+    write: Annotated[
+        list[str] | None,
+        typer.Option("--write", "-w", help="Write it as openai, mcp or trl too; can be given several times."),
     ] = None,
 ) -> None:
     """Read a tool catalogue; say what was read, repaired and rejected, and why.
 
     \b
-    Writes tools.jsonl, rejected.jsonl, repaired.jsonl, duplicates.jsonl and
-    names.json (new name -> original name).
+    Reads OpenAI, Anthropic, MCP and others: see docs/formats.md. Writes
+    tools.jsonl, rejected.jsonl, repaired.jsonl, duplicates.jsonl and names.json
+    (new name -> original name); queries recorded with their calls go to
+    use_cases.jsonl, those whose calls do not fit to rejected_cases.jsonl.
 
     \b
     Examples:
       gentool import tools.json
-      gentool import mcp_servers.jsonl.gz --out catalogue
+      gentool import mcp_servers.jsonl.gz --out catalogue --write openai
+      gentool import tool.jsonl dev.jsonl
+      gentool import path/to/botocore/data
+      gentool import "stdio:npx -y @modelcontextprotocol/server-everything"
+      gentool import http://127.0.0.1:8000/mcp
     """
     from gentool.catalog.importer import import_tools, summary_table
     from gentool.catalog.save import write_imported
+    from gentool.catalog.write import WRITERS
 
-    imported = import_tools(path, format_)
+    unknown = [name for name in write or () if name not in WRITERS]
+    if unknown:
+        raise ConfigError(
+            f"--write: expected {', '.join(WRITERS)}; found {unknown[0]!r}. Fix: name one of them."
+        )
+    imported = import_tools(paths, format_)
     write_imported(imported, out)
+    for name in dict.fromkeys(write or ()):
+        file, writer = WRITERS[name]
+        writer(imported, out / file)
     Console().print(summary_table(imported))
     print(f"Catalogue: {out / 'tools.jsonl'}")
 
@@ -297,7 +302,7 @@ def predict(
             "--model", "-m", help="A stage folder, a model folder, a hub name, or a server's model."
         ),
     ],
-    tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of OpenAI or MCP tools.")],
+    tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of tools, as import reads them.")],
     now: Annotated[str | None, typer.Option(help="The user's date and time, ISO 8601.")] = None,
     rank: Annotated[bool, typer.Option("--rank/--no-rank", help="Ask for a ranking too.")] = True,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 256,
@@ -343,6 +348,76 @@ def predict(
     for note in found.pop("rejected"):
         Console(stderr=True).print(f"rejected: {_escape(note)}", highlight=False, soft_wrap=True)
     print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="A recipe, or the folder of a run that is built.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")],
+    format_: Annotated[
+        Literal["trl", "trl-messages", "llamafactory", "ms-swift", "axolotl", "openai"] | None,
+        typer.Option("--format", "-f", help="Whose format."),
+    ] = None,
+    task: Annotated[
+        Literal["rank", "select", "joint", "all"],
+        typer.Option(help="One task alone, or all: a file for each stage of the recipe's training."),
+    ] = "all",
+    arm: Annotated[Literal["gentool", "sft", "no_ranking"], typer.Option(help="Whose samples.")] = "gentool",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Rounds through the samples, each with new orders of the tools.")
+    ] = 1,
+    fallback: Annotated[
+        Literal["tool", "text"] | None, typer.Option(help="As prompt.fallback; the recipe's if not given.")
+    ] = None,
+    scenario: Annotated[
+        Literal[
+            "seen_query_seen_tool",
+            "seen_query_unseen_tool",
+            "unseen_query_seen_tool",
+            "unseen_query_unseen_tool",
+            "all",
+        ]
+        | None,
+        typer.Option(help="Instead of --format: the test prompts, with the right answers."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that no export wrote.")] = False,
+    set_: Settings = None,
+    runs: Runs = _RUNS,
+) -> None:
+    """Write the training samples, or the test prompts, for other tools.
+
+    \b
+    Examples:
+      gentool export recipes/demo.yaml --format trl --epochs 3 --out demo-trl
+      gentool export runs/demo --format openai --task select --out demo-openai
+      gentool export runs/demo --scenario all --out demo-probes
+    """
+    from gentool.export.write import export_probes, export_samples, with_fallback
+
+    if (format_ is None) == (scenario is None):
+        raise ConfigError(
+            "--format, --scenario: expected exactly one of them. Fix: --format trl for training samples, "
+            "--scenario all for test prompts."
+        )
+    if source.is_dir():
+        if set_:
+            raise ConfigError("--set: a run folder is as it is. Fix: give the recipe, or leave --set out.")
+        folder, config = source, load_config(source / "config.yaml")
+    else:
+        made = _run(source, set_, runs, "build")
+        folder, config = made.folder, made.config
+    config = with_fallback(config, fallback)
+    with Progress().running() as progress:
+        if format_ is not None:
+            counts = export_samples(folder, config, format_, out, progress, arm, task, epochs, force)
+        else:
+            wanted = [s for s in SCENARIOS if scenario in (s, "all")]
+            counts = export_probes(folder, config, wanted, out, progress, force)
+    for name, count in counts.items():
+        print(f"{out / name}: {count:,} records")
+
+
+app.command()(review)
 
 
 @app.command(name="merge-adapter")

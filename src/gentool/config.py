@@ -45,11 +45,21 @@ class MixOptions(Options):
 class DataConfig(Options):
     """What to build from. ``package`` stands for the pairs and tools that come with GenTool."""
 
-    pairs: str = Field("package", description="JSONL of ToolPairs with graded queries")
+    pairs: str | None = Field(
+        None,
+        description="JSONL of ToolPairs with graded queries; null: those that `synthesis` makes, else `package`",
+    )
     tools: str | list[str] | None = Field(
-        "package", description="JSONL of stand-alone tools, for distractors; or a list of such files"
+        "package",
+        description="JSONL of stand-alone tools, for distractors; or a list of such files; `catalog`: the tools of "
+        "`synthesis`",
     )
     mix: list[MixOptions] = Field(default=[], description="the user's own chat or tool data")
+
+    @property
+    def tool_files(self) -> list[str]:
+        """The files of ``tools``, as they are named."""
+        return [self.tools] if isinstance(self.tools, str) else self.tools or []
 
 
 class ScenarioConfig(Options):
@@ -99,7 +109,7 @@ class RandomInit(Options):
 
 
 class ModelConfig(Options):
-    """The model to start from: a hub name or folder, or ``random_init``."""
+    """The model to start from: a hub name or folder, or ``random_init``. Neither: nothing can be trained."""
 
     path: str | None = Field(None, description="a hub name, or a folder")
     revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
@@ -118,11 +128,16 @@ class ModelConfig(Options):
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelConfig:
-        if (self.path is None) == (self.random_init is None):
+        if self.path is not None and self.random_init is not None:
             raise ValueError("give exactly one of `path` and `random_init`")
         if self.revision is not None and (self.path is None or Path(self.path).is_dir()):
             raise ValueError("revision: only a hub name has one. Fix: remove it, or give a hub name")
         return self
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a model to start from."""
+        return self.path is not None or self.random_init is not None
 
 
 class PromptConfig(Options):
@@ -381,7 +396,7 @@ class Config(Options):
     synthesis: SynthesisConfig | None = Field(None, description="how to make pairs; null: they are given")
     data: DataConfig = DataConfig()
     scenarios: ScenarioConfig = ScenarioConfig()
-    model: ModelConfig
+    model: ModelConfig = ModelConfig()
     prompt: PromptConfig = PromptConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -393,6 +408,8 @@ class Config(Options):
             raise ValueError(f"evaluate.models names {sorted(unknown)}, which train.arms does not train")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must differ")
+        if self.synthesis is None and "catalog" in self.data.tool_files:
+            raise ValueError("data.tools: `catalog` stands for the tools of `synthesis`, which is not given")
         if self.prompt.fallback == "text" and self.train.schedule == "one_output":
             raise ValueError(
                 "prompt.fallback: text leaves no call after a ranking; schedule one_output needs fallback: tool"

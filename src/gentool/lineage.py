@@ -47,7 +47,8 @@ def files_hash(paths: Iterable[Path]) -> str:
         if path.suffix == ".safetensors" and path.is_file():
             digest.update(str(path.stat().st_size).encode())
         elif path.is_file():
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 
 

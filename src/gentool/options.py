@@ -16,9 +16,9 @@ from gentool.config import Config
 _HEAD = """\
 # Options of a recipe
 
-A recipe is one YAML file. Every option may be left out but `name` and the model to start from (`model.path` or
-`model.random_init`). `--set KEY=VALUE` changes one for a call: `--set train.epochs=2`. An unknown key is refused with
-the nearest known name. All options of a run, defaults included, are in `runs/<name>/config.yaml`.
+A recipe is one YAML file. Every option may be left out but `name` and, to train, the model to start from (`model.path`
+or `model.random_init`). `--set KEY=VALUE` changes one for a call: `--set train.epochs=2`. An unknown key is refused
+with the nearest known name. All options of a run, defaults included, are in `runs/<name>/config.yaml`.
 
 `NAME` stands for a key of your choice or one of those listed, `[]` for an entry of a list. Paths are relative to the
 folder you start from. More on them: [training](training.md), [file formats](formats.md),

@@ -1,6 +1,6 @@
-"""A run: one YAML file -> scenarios -> trained arms -> predictions -> scores -> report, in one folder.
+"""A run: one YAML file -> (synthesized pairs) -> scenarios -> trained arms -> predictions -> scores -> report.
 
-Each step reads files and writes files. A step that is done is skipped; one that was begun goes on.
+All in one folder. Each step reads files and writes files. A step that is done is skipped; one that was begun goes on.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gentool import __version__, data
 from gentool.catalog.pairs import check_file, read_pairs, read_tools
-from gentool.config import Arm, Config, ModelKey, dump_config
+from gentool.config import Arm, Config, ConfigError, ModelKey, dump_config
 from gentool.jsonl import read_jsonl, sync_folder, write_text
 from gentool.lineage import Lineage, files_hash
 from gentool.lock import locked
@@ -22,7 +22,11 @@ from gentool.progress import Progress, Stopped
 from gentool.records import SCENARIOS, Probe, Sample, Tool
 from gentool.training.plan import stage_folders
 
-Step = Literal["build", "train", "evaluate", "report"]
+if TYPE_CHECKING:
+    from gentool.synthesis.plan import Plan
+
+Step = Literal["synthesize", "build", "train", "evaluate", "report"]
+STEPS: tuple[Step, ...] = ("synthesize", "build", "train", "evaluate", "report")
 
 _BASE_FILES = (
     "config.json",
@@ -34,12 +38,13 @@ _BASE_FILES = (
 
 
 class Run:
-    """The files of a run folder, and the steps that make them."""
+    """The files of a run folder, and the steps that make them. ``plan``: of the synthesis, if it was made before."""
 
-    def __init__(self, config: Config, folder: Path, progress: Progress) -> None:
+    def __init__(self, config: Config, folder: Path, progress: Progress, plan: Plan | None = None) -> None:
         self.config = config
         self.folder = folder
         self.progress = progress
+        self.plan = plan
         self.lineage = Lineage(folder / "lineage.json")
 
     @property
@@ -50,8 +55,12 @@ class Run:
         """Do all steps up to ``step``. Raises :class:`Stopped` when asked to stop.
 
         Of several processes all train; the first one does the rest alone. Raises :class:`gentool.lock.LockedError`
-        if another run works in the folder.
+        if another run works in the folder, :class:`ConfigError` if a step needs a model and there is none.
         """
+        if STEPS.index(step) > STEPS.index("build") and (
+            self.config.train.arms or self.config.evaluate.models
+        ):
+            self._need_model()
         if not is_first():
             self._until(step)
             return
@@ -69,7 +78,10 @@ class Run:
             left.unlink(missing_ok=True)
 
     def _until(self, step: Step) -> None:
-        for name in ("build", "train", "evaluate", "report"):
+        for name in STEPS:
+            # Pairs that are given need no synthesis, unless it is asked for.
+            if name == "synthesize" != step and not self._makes_pairs:
+                continue
             if self.progress.stopping:
                 raise Stopped
             if name == "train" or is_first():
@@ -83,11 +95,39 @@ class Run:
         """Write the options down, as soon as something is made with them."""
         write_text(self.folder / "config.yaml", dump_config(self.config))
 
+    def _need_model(self) -> None:
+        if not self.config.model.is_given:
+            raise ConfigError(
+                "model: expected a model to train and to evaluate; found none. Fix: give exactly one of `path` and "
+                "`random_init`; or leave training out, with train.arms: [] and evaluate.models: []."
+            )
+
+    @property
+    def _makes_pairs(self) -> bool:
+        """Whether the pairs of the run are those that it synthesizes."""
+        return self.config.synthesis is not None and self.config.data.pairs is None
+
+    @property
+    def catalog(self) -> Path:
+        """The tools that pairs were synthesized from."""
+        return self.folder / "catalog.jsonl"
+
     def _input_paths(self) -> tuple[Path, list[Path]]:
-        source = self.config.data
-        names = [source.tools] if isinstance(source.tools, str) else source.tools or []
-        pairs = data.PAIRS if source.pairs == "package" else Path(source.pairs)
-        return pairs, [data.TOOLS if name == "package" else Path(name) for name in names]
+        known = {"package": data.TOOLS, "catalog": self.catalog}
+        tools = [known.get(name, Path(name)) for name in self.config.data.tool_files]
+        if self._makes_pairs:
+            return self.folder / "pairs.jsonl", tools
+        pairs = self.config.data.pairs or "package"
+        return data.PAIRS if pairs == "package" else Path(pairs), tools
+
+    def synthesize(self) -> None:
+        """Tools of the user -> verified pairs; what was made before is kept."""
+        from gentool.synthesis.funnel import funnel_table
+        from gentool.synthesis.synthesize import synthesize
+
+        self._write_config()
+        funnel = synthesize(self.config, self.folder, self.progress, self.lineage, self.plan)
+        self.progress.console.print(funnel_table(funnel))
 
     def _scenario_files(self) -> list[Path]:
         names = ["pairs", "tools", "train", *SCENARIOS, "dev"]
@@ -109,17 +149,33 @@ class Run:
             resolve_embedding(config.scenarios.embedding),
             config.seed,
             __version__,
+            *(["without repeats"] if self._makes_pairs else []),
         ]
         if self.lineage.done("build", inputs, self._scenario_files()):
             self.progress.say("build: done before")
         else:
             started = datetime.now(UTC)
             pairs = read_pairs(pairs_path)
-            pool = list({t.id: t for path in tool_paths for t in read_tools(path)}.values())
-            built = build_scenarios(pairs, pool, config.scenarios, config.seed)
+            paired = {tool.name for pair in pairs for tool in pair.tools}
+            # The catalogue holds the tools that pairs were made of.
+            pool = list(
+                {
+                    tool.id: tool
+                    for path in tool_paths
+                    for tool in read_tools(path)
+                    if path != self.catalog or tool.name not in paired
+                }.values()
+            )
+            built = build_scenarios(
+                pairs, pool, config.scenarios, config.seed, drop_repeats=self._makes_pairs
+            )
             self._write_config()
             self.lineage.begin("build")
             write_scenarios(built, self.scenarios)
+            if repeats := built.summary.get("repeated_queries"):
+                self.progress.say(
+                    f"build: {repeats:,} queries nearly repeat those of other pairs, and are left out"
+                )
             self.lineage.record("build", inputs, self._scenario_files(), config.seed, started)
         summary = json.loads((self.scenarios / "summary.json").read_text(encoding="utf-8"))
         self.progress.console.print(build_table(summary))
@@ -141,6 +197,7 @@ class Run:
 
         A folder is given in full, since an adapter remembers where its base lies.
         """
+        self._need_model()
         if self.config.model.path is not None:
             path = Path(self.config.model.path)
             if path.is_dir():

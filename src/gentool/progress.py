@@ -66,6 +66,10 @@ class Progress:
             self._bars.update(task, visible=False)
             self.say(f"{label}: done in {time.monotonic() - begun:.0f} s")
 
+    def describe(self, task: TaskID, text: str) -> None:
+        """Change what stands beside the bar; the line that it becomes keeps its label."""
+        self._bars.update(task, description=text)
+
     @contextmanager
     def running(self) -> Iterator[Progress]:
         """Show the bars; the first Ctrl-C or SIGTERM (clusters send it) asks for a stop, the second stops at once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gentool.llm.cache import CacheError, CallCache
+from gentool.llm.cache import CacheError, CallCache, Entry
 
 REPLY = {"choices": [{"message": {"content": "Zürich \ud800"}}], "created": 3}
 
@@ -92,8 +92,50 @@ def test_not_ours(tmp_path: Path) -> None:
     base = sqlite3.connect(path)
     base.execute("PRAGMA user_version = 7")
     base.close()
-    with pytest.raises(CacheError, match="expected a call cache of version 1; found version 7"):
+    with pytest.raises(CacheError, match="expected a call cache of version 2; found version 7"):
         CallCache(path)
+
+
+def test_requests_are_kept_beside_the_replies(tmp_path: Path) -> None:
+    cache = CallCache(tmp_path / "calls.sqlite")
+    cache.put("a", REPLY, {"messages": ["é\ud800"]})
+    cache.put("b", REPLY)
+    assert cache.request("a") == {"messages": ["é\ud800"]}
+    assert cache.request("b") is cache.request("c") is None
+    cache.close()
+
+
+def test_a_cache_of_version_1_is_read_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE calls (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+    base.execute("INSERT INTO calls VALUES ('old', '{\"n\": 1}')")
+    base.execute("PRAGMA user_version = 1")
+    base.commit()
+    base.close()
+    cache = CallCache(path)
+    cache.put("new", {"n": 2}, {"model": "m"})
+    assert (cache.get("old"), cache.get("new")) == ({"n": 1}, {"n": 2})
+    assert (cache.request("old"), cache.request("new")) == (None, {"model": "m"})
+    cache.close()
+
+
+def test_several_are_put_as_one_all_or_none(tmp_path: Path) -> None:
+    cache = CallCache(tmp_path / "calls.sqlite")
+    cache.put_all([Entry("a", {"n": 1}), Entry("b", {"n": 2})])
+    with pytest.raises(TypeError):
+        cache.put_all([Entry("c", {"n": 3}), Entry("d", {"n": object()})])
+    assert [cache.get(k) for k in "abcd"] == [{"n": 1}, {"n": 2}, None, None]
+    cache.close()
+
+
+def test_what_is_read_does_not_wait_for_what_is_written(tmp_path: Path) -> None:
+    cache = CallCache(tmp_path / "calls.sqlite", patience=0)
+    cache.put("a", REPLY)
+    cache._writer.execute("BEGIN IMMEDIATE")
+    assert cache.get("a") == REPLY
+    cache._writer.execute("ROLLBACK")
+    cache.close()
 
 
 def test_a_row_that_is_no_object(tmp_path: Path) -> None:

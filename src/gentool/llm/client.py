@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from gentool.config import ServerConfig
-from gentool.llm.cache import CacheError, CallCache
-from gentool.llm.call import Call, Reply, call_body, call_key, read_reply
-from gentool.llm.retry import RetryPolicy
-from gentool.llm.session import LLMError, Session
+from gentool.config import Prices, ServerConfig
+from gentool.jsonl import GenToolError
+from gentool.llm.budget import Budget, BudgetError
+from gentool.llm.call import Call, Reply
+from gentool.llm.retry import Failure, RetryPolicy
+from gentool.llm.session import CallFailed, LLMError, Session, Stopping
+from gentool.llm.transport import Transport
+
+
+def never() -> bool:
+    return False
 
 
 @dataclass
@@ -24,6 +30,12 @@ class Usage:
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def count(self, reply: Reply) -> None:
+        """Add one answered request."""
+        self.requests += 1
+        self.prompt_tokens += reply.prompt_tokens
+        self.completion_tokens += reply.completion_tokens
 
     def __str__(self) -> str:
         before = f", {self.cached:,} answers from the cache" if self.cached else ""
@@ -52,8 +64,26 @@ class Client:
         self.policy = policy or RetryPolicy(server.max_retries)
         self.usage = Usage()
 
+    def session(
+        self,
+        stopping: Callable[[], bool] = never,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
+    ) -> Session:
+        """For many calls at once in one event loop; sessions of several clients may share a budget.
+
+        Raises :class:`gentool.llm.budget.BudgetError` if the budget has a ``max_cost`` and ``prices`` are unknown.
+        """
+        if budget and budget.max_cost is not None and prices is None:
+            raise BudgetError(
+                f"{self.name}: the prices of {self.server.model!r} are unknown, so that `max_cost` cannot be kept. "
+                "Fix: give them in `prices` (input and output, US dollars for a million tokens), or limit "
+                "`max_requests` instead."
+            )
+        return Session(self, stopping, budget or Budget(), prices)
+
     def answers(
-        self, calls: Sequence[Call], stopping: Callable[[], bool] = lambda: False
+        self, calls: Sequence[Call], stopping: Callable[[], bool] = never
     ) -> Iterator[list[tuple[int, Reply]]]:
         """(index into ``calls``, reply) as they land, some at a time; what the cache knows comes first.
 
@@ -63,54 +93,66 @@ class Client:
         Raises :class:`LLMError` if requests failed, after all replies that did come;
         :class:`gentool.llm.cache.CacheError`.
         """
-        cache = CallCache(self.cache) if self.cache else None
-        try:
-            yield from self._answers(calls, cache, stopping)
-        finally:
-            if cache:
-                cache.close()
+        landing = self._landing(calls, stopping)
 
-    def _answers(
-        self, calls: Sequence[Call], cache: CallCache | None, stopping: Callable[[], bool]
-    ) -> Iterator[list[tuple[int, Reply]]]:
-        same: dict[str, list[int]] = {}
-        for i, call in enumerate(calls):
-            same.setdefault(call_key(self.server, call), []).append(i)
-        known = [(i, reply) for key in same if (reply := self._known(cache, key)) for i in same[key]]
-        self.usage.cached += len(known)
-        if known:
-            yield known
-        done = {i for i, _ in known}
-        left = {key: indices for key, indices in same.items() if indices[0] not in done}
-        keys = {indices[0]: key for key, indices in left.items()}
+        async def some() -> list[tuple[int, Reply]]:
+            return await anext(landing, [])
 
-        def keep(i: int, reply: Reply) -> None:
-            self.usage.requests += 1
-            self.usage.prompt_tokens += reply.prompt_tokens
-            self.usage.completion_tokens += reply.completion_tokens
-            if cache:
-                cache.put(keys[i], reply.stored())
-
-        if not left or stopping():
-            return
-        hint = "What was answered is kept; the same command goes on from there." if cache else ""
-        bodies = {i: call_body(self.server, calls[i]) for i in keys}
         with asyncio.Runner() as runner:
-            session = Session(
-                self.name, self.server, self._key(), bodies, self.policy, keep, self.say, stopping, hint
-            )
-            while landed := runner.run(session.landed()):
-                yield [(j, reply) for i, reply in landed for j in left[keys[i]]]
+            while landed := runner.run(some()):
+                yield landed
 
-    def _known(self, cache: CallCache | None, key: str) -> Reply | None:
-        found = cache.get(key) if cache else None
-        try:
-            return None if found is None else read_reply(found)
-        except ValueError:
-            raise CacheError(
-                f"{self.cache}: call {key[:12]}: expected a chat completion. Fix: move the file away (its answers are "
-                "then asked and paid again)."
-            ) from None
+    async def _landing(
+        self, calls: Sequence[Call], stopping: Callable[[], bool]
+    ) -> AsyncIterator[list[tuple[int, Reply]]]:
+        async with self.session(stopping) as session:
+            same: dict[str, list[int]] = {}
+            for i, call in enumerate(calls):
+                same.setdefault(session.key(call), []).append(i)
+            found = {key: reply for key in same if (reply := session.known(key))}
+            if known := [(i, reply) for key, reply in found.items() for i in same[key]]:
+                self.usage.cached += len(known)
+                yield known
+            left = [indices for key, indices in same.items() if key not in found]
+            landed: asyncio.Queue[list[tuple[int, Reply]] | None] = asyncio.Queue()
+            lost: list[Failure] = []
+            todo = iter(left)
+
+            async def work() -> None:
+                for indices in todo:
+                    try:
+                        reply = await session.ask(calls[indices[0]])
+                    except CallFailed as error:
+                        lost.append(error.failure)
+                        if not error.failure.passing:
+                            session.halt(error)
+                    except (GenToolError, Stopping):
+                        return  # the session is over, and knows why
+                    else:
+                        landed.put_nowait([(i, reply) for i in indices])
+
+            async def work_all() -> None:
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(min(self.server.concurrency, len(left))):
+                        workers.create_task(work())
+
+            working = asyncio.create_task(work_all())
+            working.add_done_callback(lambda _: landed.put_nowait(None))
+            while replies := await landed.get():
+                while not landed.empty() and (more := landed.get_nowait()):
+                    replies += more
+                yield replies
+                if working.done() and landed.empty():
+                    break
+            await working
+            if isinstance(session.ended, GenToolError):
+                raise session.ended
+            if lost and not stopping():
+                raise LLMError(session.describe(f"{len(lost)} of {len(left)} requests failed", lost[-1]))
+
+    def transport(self) -> Transport:
+        """A connection to the server. Raises :class:`LLMError` without the key it needs."""
+        return Transport(self.server, self._key(), self.policy)
 
     def _key(self) -> str | None:
         """The secret, from the environment. Raises :class:`LLMError`, which does not hold it."""

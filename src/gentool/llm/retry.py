@@ -12,6 +12,15 @@ from email.utils import parsedate_to_datetime
 PASSING_STATUS = (408, 409, 425, 429)
 """HTTP statuses below 500 that pass by themselves."""
 
+CROWDED = (429, 529)
+"""HTTP statuses of a server that is asked too much at once or too fast."""
+
+OF_THE_CALL = (400, 413, 422)
+"""HTTP statuses that refuse one call for what is in it; another one may be taken."""
+
+OF_THE_CONTENT = ("content_filter", "context_length_exceeded")
+"""Codes of errors that say nothing about other calls."""
+
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 """Codes of 429 answers that no waiting helps."""
 
@@ -19,7 +28,8 @@ _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_ac
 class Failure(Exception):
     """One attempt that failed. ``status``: of HTTP, ``None`` if there was no answer or no readable one.
 
-    ``retry_after``: the seconds that the server asks to wait. ``passing``: another try may succeed.
+    ``retry_after``: the seconds that the server asks to wait. ``passing``: another try may succeed. ``code``: as in the
+    body of OpenAI's errors.
     """
 
     def __init__(
@@ -28,8 +38,10 @@ class Failure(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         passing: bool = True,
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.code = code
         self.status = status
         self.retry_after = retry_after
         self.passing = passing

@@ -1,248 +1,228 @@
-"""Requests under way: several at once, tried again where that may help, stopped where it does not."""
+"""Calls under way to one server: many at once, each asked once, kept on disk before it is handed on."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
+import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gentool.config import ServerConfig
-from gentool.jsonl import GenToolError, refuse_constant
-from gentool.llm.call import Reply, read_reply
-from gentool.llm.limiter import Limiter
-from gentool.llm.retry import Failure, RetryPolicy, is_passing, retry_after
+from gentool.config import Prices
+from gentool.jsonl import GenToolError
+from gentool.llm.budget import Budget, Forecast
+from gentool.llm.cache import CacheError, CallCache, Entry
+from gentool.llm.call import Call, Reply, call_body, call_key, read_reply
+from gentool.llm.limiter import Limiter, Ticket
+from gentool.llm.retry import CROWDED, OF_THE_CALL, OF_THE_CONTENT, Failure
+from gentool.llm.transport import Transport, advice
+from gentool.llm.writer import CacheWriter
+
+if TYPE_CHECKING:
+    from gentool.llm.client import Client
 
 BREAKER = 5
-"""So many requests lost in a row, each after all its retries, end a session."""
+"""So many calls lost in a row, each after all its retries or refused for what it is, end a session."""
+
+WATCH = 0.1
+"""Seconds between two looks at ``stopping()``."""
 
 
 class LLMError(GenToolError):
-    """A server that cannot be used or does not answer; says which, why and what to do."""
+    """A server that cannot be used or does not answer; says which, why and what to do. The session is over."""
 
 
-class _Ended(Exception):
-    """No further attempt is to be made."""
+class CallFailed(LLMError):
+    """One call that got no answer; the session goes on. ``failure`` is how its last attempt ended."""
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+
+class Stopping(Exception):
+    """``stopping()`` became true, or the session ended, before a call was sent."""
 
 
 class Session:
-    """Bodies of requests -> replies, in one event loop. ``name`` stands for the server in messages.
+    """Made by :meth:`gentool.llm.client.Client.session`; use it with ``async with``, in one event loop.
 
-    ``keep`` is called with each reply before it is handed on; ``hint`` ends the messages of failures. Once
-    ``stopping()`` is true nothing more is sent, and what is under way is awaited.
+    Once ``stopping()`` is true nothing more is sent, and what is under way is awaited and kept. So it is at the end of
+    the ``async with``, unless that ends by a cancellation.
     """
 
     def __init__(
-        self,
-        name: str,
-        server: ServerConfig,
-        key: str | None,
-        bodies: Mapping[int, Mapping[str, Any]],
-        policy: RetryPolicy,
-        keep: Callable[[int, Reply], None],
-        say: Callable[[str], None],
-        stopping: Callable[[], bool],
-        hint: str = "",
+        self, client: Client, stopping: Callable[[], bool], budget: Budget, prices: Prices | None
     ) -> None:
-        self.name = name
-        self.server = server
-        self.key = key
-        self.bodies = bodies
-        self.policy = policy
-        self.keep = keep
-        self.say = say
+        """See :meth:`gentool.llm.client.Client.session`."""
+        self.client = client
+        self.server = client.server
         self.stopping = stopping
-        self.hint = hint
-        self._todo = iter(bodies)
-        self._landed: asyncio.Queue[tuple[int, Reply] | None] = asyncio.Queue()
-        self._limiter = Limiter(server.concurrency)
-        self._halt: GenToolError | None = None
-        self._lost: list[Failure] = []
+        self.budget = budget
+        self.limiter = Limiter(client.server.concurrency)
+        self.unformatted: set[type] = set()
+        """Forms of answers whose schema the server refuses; see :func:`gentool.llm.structured.ask_object`."""
+        self._forecast = Forecast(prices)
+        self._cache: CallCache | None = None
+        self._writer: CacheWriter | None = None
+        self._transport: Transport | None = None
+        self._asked: dict[str, asyncio.Task[Reply]] = {}
+        self._end = asyncio.Event()
+        self.ended: Exception | None = None
+        """Why nothing more is sent."""
         self._lost_in_a_row = 0
         self._complained = False
-        self._work: asyncio.Task[None] | None = None
 
-    async def landed(self) -> list[tuple[int, Reply]]:
-        """Replies as they come, at least one; none at the end.
+    async def __aenter__(self) -> Session:
+        if self.client.cache:
+            self._cache = CallCache(self.client.cache)
+            self._writer = CacheWriter(self._cache)
+        self._watcher = asyncio.create_task(self._watch())
+        return self
 
-        Raises :class:`LLMError` at the end if requests failed.
-        """
-        if self._work is None:
-            self._work = asyncio.create_task(self._run())
-        items = [await self._landed.get()]
-        while not self._landed.empty():
-            items.append(self._landed.get_nowait())
-        found = [item for item in items if item is not None]
-        if found and items[-1] is None:
-            self._landed.put_nowait(None)
-        if not found:
-            await self._work
-            self._raise_lost()
-        return found
-
-    def _raise_lost(self) -> None:
-        if self._halt is not None:
-            raise self._halt
-        if self._lost and not self.stopping():
-            raise self._error(f"{len(self._lost)} of {len(self.bodies)} requests failed", self._lost[-1])
-
-    def _error(self, what: str, last: Failure) -> LLMError:
-        if last.passing:
-            what = f"{what}, each after {self.policy.retries} retries; the last: "
-        return LLMError(f"{self.name}: {what}{last}. {self._advice(last)} {self.hint}".rstrip())
-
-    async def _run(self) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.halt(Stopping())
         try:
-            import openai
-
-            async with (
-                openai.AsyncOpenAI(
-                    api_key=self.key or "none",
-                    base_url=self.server.base_url,
-                    timeout=self.server.timeout,
-                    max_retries=0,
-                ) as sdk,
-                asyncio.TaskGroup() as workers,
-            ):
-                for _ in range(min(self.server.concurrency, len(self.bodies))):
-                    workers.create_task(self._worker(sdk))
+            under_way = list(self._asked.values())
+            if kind is not None and not issubclass(kind, Exception):
+                for task in under_way:
+                    task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
         finally:
-            self._landed.put_nowait(None)
+            self._watcher.cancel()
+            if self._transport:
+                await self._transport.close()
+            if self._writer:
+                self._writer.close()
+            if self._cache:
+                self._cache.close()
 
-    @property
-    def _ending(self) -> bool:
-        return self._halt is not None or self.stopping()
+    async def _watch(self) -> None:
+        while not self.stopping():
+            await asyncio.sleep(WATCH)
+        self.halt(Stopping())
 
-    async def _worker(self, sdk: Any) -> None:
-        for i in self._todo:
-            if self._ending:
-                return
-            try:
-                reply = await self._ask(sdk, self.bodies[i])
-                self._landed.put_nowait((i, reply))
-                self.keep(i, reply)
-            except _Ended:
-                return
-            except Failure as failure:
-                self._give_up(failure)
-            except GenToolError as error:
-                self._halt = self._halt or error
-            else:
-                self._lost_in_a_row = 0
+    def halt(self, error: Exception) -> None:
+        """Send nothing more; calls that are not under way raise ``error``."""
+        if self.ended is None:
+            self.ended = error
+            self._end.set()
+            self.limiter.close(error)
 
-    def _give_up(self, failure: Failure) -> None:
-        self._lost.append(failure)
-        self._lost_in_a_row += 1
-        if not failure.passing:
-            self._halt = self._halt or self._error("", failure)
-        elif self._lost_in_a_row >= BREAKER:
-            self._halt = self._halt or self._error(f"{BREAKER} requests in a row failed", failure)
+    def key(self, call: Call) -> str:
+        """The name of a call in the cache."""
+        return call_key(self.server, call)
 
-    async def _ask(self, sdk: Any, body: Mapping[str, Any]) -> Reply:
-        """One reply, whatever number of attempts it takes. Raises :class:`Failure` or :class:`_Ended`."""
-        for attempt in itertools.count():
-            async with self._limiter.slot() as cuts:
-                await self._sleep(self._limiter.held)
-                try:
-                    reply = await self._attempt(sdk, body)
-                except Failure as failure:
-                    failed = failure
-                else:
-                    self._limiter.succeeded()
-                    self._complained = False
-                    return reply
-            wait = self.policy.wait(attempt, failed)
-            if wait is None:
-                raise failed
-            if failed.status == 429:
-                if self._limiter.cut(cuts, wait):
-                    self.say(f"{self.name}: {failed}; at most {self._limiter.limit} at once from here")
-            elif not self._complained:
-                self._complained = True
-                self.say(f"{self.name}: {failed}; trying again")
-            await self._sleep(wait)
-        raise AssertionError("unreachable")
-
-    async def _sleep(self, seconds: float) -> None:
-        """Wait, but not longer than work goes on."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while not self._ending and (left := end - loop.time()) > 0:
-            await asyncio.sleep(min(left, 0.2))
-        if self._ending:
-            raise _Ended
-
-    async def _attempt(self, sdk: Any, body: Mapping[str, Any]) -> Reply:
-        import openai
-
-        # The SDK takes OpenAI's account from the environment; other servers get nothing of it.
-        unsent = [] if self.server.is_openai else ["OpenAI-Organization", "OpenAI-Project"]
-        if self.key is None:
-            unsent.append("Authorization")
-        further = {k: v for k, v in body.items() if k not in ("model", "messages")}
+    def known(self, key: str) -> Reply | None:
+        """The reply to an earlier call, from the cache. Raises :class:`gentool.llm.cache.CacheError`."""
+        found = self._cache.get(key) if self._cache else None
         try:
-            # The SDK's own limit is on each read; a server that sends a byte a second would never meet it.
-            async with asyncio.timeout(self.server.timeout):
-                raw = await sdk.chat.completions.with_raw_response.create(
-                    model=body["model"],
-                    messages=body["messages"],
-                    extra_body=further,
-                    extra_headers=dict.fromkeys(unsent, openai.Omit()),
-                )
-        except (TimeoutError, openai.APITimeoutError):
-            raise Failure(f"no answer within {self.server.timeout:g} s") from None
-        except openai.APIStatusError as error:
-            raise self._refused(error) from None
-        except openai.APIConnectionError as error:
-            raise Failure(self._safe(f"no connection ({error.__cause__ or error})")) from None
-        text = raw.http_response.text
-        try:
-            return read_reply(json.loads(text, parse_constant=refuse_constant))
-        except (ValueError, RecursionError):
-            found = repr(self._safe(text)[:80])
-            raise Failure(
-                f"expected a chat completion at {self.server.base_url}; found {found}. Is `base_url` right? Most end "
-                "in /v1"
+            return None if found is None else read_reply(found)
+        except ValueError:
+            raise CacheError(
+                f"{self.client.cache}: call {key[:12]}: expected a chat completion. Fix: move the file away (its "
+                "answers are then asked and paid again)."
             ) from None
 
-    def _refused(self, error: Any) -> Failure:
-        """An HTTP error; one that asks for a wait beyond the policy's limit does not count as passing."""
-        status, asked = error.status_code, retry_after(error.response.headers)
-        too_long = asked is not None and asked > self.policy.longest_asked
-        wait = f"; it asks to wait {asked:.0f} s" if too_long else ""
-        passing = is_passing(status, error.code) and not too_long
-        return Failure(f"HTTP {status}: {self._text(error.body)}{wait}", status, asked, passing)
+    async def ask(self, call: Call, tentative: bool = False) -> Reply:
+        """The reply to a call: from the cache, from an equal call that is under way, or from the server.
 
-    def _text(self, body: Any) -> str:
-        """What the server says about an error."""
-        if isinstance(body, dict):
-            body = body.get("message") or body.get("detail") or body
-        return self._safe(str(body or "without a reason"))
+        Raises :class:`CallFailed` if the server refuses this call (of which ``tentative`` says that it may) or was
+        asked in vain; any other :class:`LLMError` if nothing more can be asked; :class:`Stopping`;
+        :class:`gentool.llm.budget.BudgetSpent`; :class:`gentool.llm.cache.CacheError`.
+        """
+        key = self.key(call)
+        task = self._asked.get(key)
+        if task is None:
+            known = self.known(key)
+            if known is not None:
+                self.client.usage.cached += 1
+                return known
+            if self.ended:
+                raise self.ended
+            task = asyncio.create_task(self._fetch(key, call_body(self.server, call), tentative))
+            self._asked[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
 
-    def _safe(self, text: str) -> str:
-        """A server's text for a message: one short line, without the key, which some servers repeat."""
-        if self.key:
-            text = text.replace(self.key, "***")
-        return " ".join(text.split())[:300].rstrip(".")
+    def _forget(self, key: str, task: asyncio.Task[Reply]) -> None:
+        del self._asked[key]
+        if not task.cancelled():
+            task.exception()  # those who asked may be gone
 
-    def _advice(self, failure: Failure) -> str:
-        key, model = self.server.key_name, self.server.model
-        if failure.passing:
-            return f"Fix: see that the server at {self.server.base_url} is up, or raise `timeout`."
-        if failure.status == 401:
-            if key is None:
-                return "Fix: name the environment variable that holds the key in `api_key_env`."
-            return (
-                f"Fix: put a valid key into the environment variable {key}, or name another in `api_key_env`."
-            )
-        if failure.status == 403:
-            return f"Fix: see that the key in {key or '`api_key_env`'} may use the model {model!r}."
-        if failure.status == 404:
-            return f"Fix: check `model` ({model!r}) and `base_url` ({self.server.base_url}; most end in /v1)."
-        if failure.status == 429:
-            return "Fix: see to the account's quota, or come back later."
-        return (
-            "Fix: change what the server refuses, with `extra`, `temperature` (null leaves it out) or, where it takes "
-            "no tools, `tool_format: text`."
-        )
+    async def _fetch(self, key: str, body: Mapping[str, Any], tentative: bool) -> Reply:
+        try:
+            reply = await self._answered(body)
+            self._lost_in_a_row = 0
+            self.client.usage.count(reply)
+            if self._writer and (full := await self._writer.put(Entry(key, reply.stored(), body))):
+                self.halt(full)
+        except Failure as failure:
+            raise self._failed(failure, tentative) from None
+        except GenToolError as error:
+            self.halt(error)
+            raise
+        return reply
+
+    async def _answered(self, body: Mapping[str, Any]) -> Reply:
+        """One reply, whatever number of attempts it takes. Raises :class:`Failure` and what :meth:`ask` raises."""
+        attempt = 0
+        while True:
+            answered = self.client.usage.requests
+            async with self.limiter.slot() as ticket, self.budget.room(self._forecast.cost(body)) as bill:
+                try:
+                    reply = await self._sent(body)
+                except Failure as failure:
+                    wait = self.client.policy.wait(attempt, failure)
+                    if wait is None:
+                        raise
+                    self._slow_down(failure, ticket, wait)
+                    crowded = failure.status in CROWDED
+                else:
+                    self.limiter.succeeded(ticket)
+                    self._complained = False
+                    bill.paid(self._forecast.learn(body, reply))
+                    return reply
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._end.wait(), wait)
+            # A server that answers others meanwhile is only busy: no call is lost by that.
+            if not crowded or self.client.usage.requests == answered:
+                attempt += 1
+
+    async def _sent(self, body: Mapping[str, Any]) -> Reply:
+        if self.stopping():
+            self.halt(Stopping())
+        if self.ended:
+            raise self.ended
+        if self._transport is None:
+            self._transport = self.client.transport()
+        return await self._transport.send(body)
+
+    def _slow_down(self, failure: Failure, ticket: Ticket, wait: float) -> None:
+        say, name = self.client.say, self.client.name
+        if failure.status in CROWDED:
+            first = not self.limiter.cuts
+            if self.limiter.refused(ticket, wait) and first:
+                say(f"{name}: {failure}; going on as fast as it lets")
+        elif not self._complained:
+            self._complained = True
+            say(f"{name}: {failure}; trying again")
+
+    def _failed(self, failure: Failure, tentative: bool) -> LLMError:
+        """What becomes of a call that failed for good, and of the session."""
+        if not failure.passing and failure.status not in OF_THE_CALL:
+            self.halt(over := LLMError(self.describe("", failure)))
+            return over
+        expected = tentative and failure.status in OF_THE_CALL
+        if not expected and failure.code not in OF_THE_CONTENT:
+            self._lost_in_a_row += 1
+        if self._lost_in_a_row >= BREAKER:
+            self.halt(LLMError(self.describe(f"{BREAKER} requests in a row failed", failure)))
+        return CallFailed(self.describe("a request failed" if failure.passing else "", failure), failure)
+
+    def describe(self, what: str, last: Failure) -> str:
+        """A message for users: what happened, the last failure, the fix and how to go on."""
+        if what:
+            retries = f", each after {self.client.policy.retries} retries" if last.passing else ""
+            what = f"{what}{retries}; the last: "
+        hint = "What was answered is kept; the same command goes on from there." if self._cache else ""
+        return f"{self.client.name}: {what}{last}. {advice(self.server, last)} {hint}".rstrip()

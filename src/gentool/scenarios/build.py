@@ -34,6 +34,7 @@ from gentool.scenarios.groups import (
 )
 from gentool.scenarios.leaks import SAME_QUERY, check_leaks
 from gentool.scenarios.neighbours import ScenarioError, Similarity, similarity, tool_text
+from gentool.scenarios.repeats import without_repeats
 from gentool.scenarios.targets import target_call, target_ranking
 
 
@@ -248,10 +249,15 @@ def _probe_with_slots(probe: Probe, slots: dict[str, int]) -> Probe:
 
 
 def build_scenarios(
-    pairs: Sequence[ToolPair], pool: Sequence[Tool], config: ScenarioConfig, seed: int
+    pairs: Sequence[ToolPair],
+    pool: Sequence[Tool],
+    config: ScenarioConfig,
+    seed: int,
+    drop_repeats: bool = False,
 ) -> Scenarios:
     """Build training samples and probes, and check them for leaks.
 
+    ``drop_repeats``: leave out queries that nearly repeat one of another pair, instead of failing where they leak.
     Deterministic in its arguments; the order of ``pairs`` and ``pool`` does not matter. Raises
     :class:`ScenarioError`.
     """
@@ -262,6 +268,9 @@ def build_scenarios(
     alike = similarity(
         texts | {q.id: q.query for p in pairs for q in p.queries}, config.embedding, fit_on=list(texts)
     )
+    repeats = 0
+    if drop_repeats:
+        pairs, repeats = without_repeats(pairs, alike)
     pairs = assign_groups(pairs, config.groups, seed, alike)
     check_groups(pairs, alike)
     if not any(p.group == "T" and p.queries for p in pairs):
@@ -286,7 +295,7 @@ def build_scenarios(
     dev_slots = _slots((s for p in built.dev for s in (p.before, p.after)), seed)
     built.dev = [_probe_with_slots(p, dev_slots) for p in built.dev]
     check_leaks(built.pairs, built.tools, built.train, built.probes + built.dev, alike, config.k)
-    built.summary = _summary(built, alike, config, seed)
+    built.summary = _summary(built, alike, config, seed) | ({"repeated_queries": repeats} if repeats else {})
     return built
 
 

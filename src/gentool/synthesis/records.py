@@ -66,7 +66,7 @@ class Judgement(Record):
 
     shown: tuple[str, str]
     grades: dict[str, Grade]
-    best: str | None
+    best: str | None = None
     reason: str = ""
 
 
@@ -79,7 +79,7 @@ class Item(IdRecord):
 
     pair: str
     draft: QueryDraft
-    graded: GradedQuery | None
+    graded: GradedQuery | None = None
     status: Status
     calls: dict[str, CallDraft] = Field(default_factory=dict)
     grounds: dict[str, dict[str, Ground]] = Field(default_factory=dict)

@@ -22,12 +22,16 @@ class Made(Generic[T]):
 
 
 class Unusable(Exception):
-    """A teacher's answer that could not be used, also not after it was asked to mend it; carries reason and answer."""
+    """A teacher's answer that could not be used, also not after it was asked to mend it; carries reason and answer.
 
-    def __init__(self, reason: str, answer: str = "") -> None:
+    ``check``: the check that it failed, where one of :mod:`gentool.synthesis.checks` can be named.
+    """
+
+    def __init__(self, reason: str, answer: str = "", check: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.answer = answer
+        self.check = check
 
 
 class Teacher(Protocol):
