@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from gentool.catalog.importer import import_tools
 from gentool.catalog.pairs import read_pairs, read_tools
-from gentool.config import load_config
 from gentool.jsonl import GenToolError, printable
+from gentool.recipe import load_config
 from tests.test_bad_input import GOOD, MCP
 from tests.test_records import pair, tool
 

@@ -13,8 +13,9 @@ import typer
 
 from gentool.catalog.pairs import read_tools
 from gentool.cli import app
-from gentool.config import Config, MixOptions, load_config, make_config
+from gentool.config import Config, MixOptions
 from gentool.options import options, options_page
+from gentool.recipe import load_config, make_config
 from gentool.strict_yaml import parse_yaml
 from gentool.training.mixture import read_mixture
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from gentool import lock
-from gentool.config import load_config
 from gentool.lock import LOCK, LockedError, locked
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 
 HOLDER = """
 import sys, time

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gentool.config import ConfigError, dump_config, load_config, make_config
+from gentool.config import ConfigError
+from gentool.recipe import dump_config, load_config, make_config
 
 ROOT = Path(__file__).parent.parent
 

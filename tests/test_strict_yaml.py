@@ -2,7 +2,7 @@
 
 import pytest
 
-from gentool.config import load_config
+from gentool.recipe import load_config
 from gentool.strict_yaml import dump_yaml, parse_yaml
 
 

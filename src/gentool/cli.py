@@ -19,9 +19,11 @@ from gentool.command import Recipe, Runs, Settings
 from gentool.command import escape as _escape
 from gentool.command import fail as _fail
 from gentool.command import run_until as _run
-from gentool.config import ConfigError, load_config
+from gentool.config import ConfigError
+from gentool.dataset.commands import app as data_app
 from gentool.jsonl import GenToolError
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.records import SCENARIOS, check_now
 from gentool.review.command import review
 from gentool.synthesis.command import merge, synthesize
@@ -282,7 +284,7 @@ def check(
     from gentool import data
     from gentool.catalog.check import check_files, check_table
 
-    checked = check_files(pairs, [data.TOOLS if str(t) == "package" else t for t in tools or []], embedding)
+    checked = check_files(pairs, [data.tools_file(str(t)) for t in tools or []], embedding)
     for kind, found in (("queries", checked.alike_queries), ("tools", checked.alike_tools)):
         for line in found:
             Console().print(f"near-duplicate {kind}: {_escape(line)}", highlight=False, soft_wrap=True)
@@ -418,6 +420,7 @@ def export(
 
 
 app.command()(review)
+app.add_typer(data_app, name="data")
 
 
 @app.command(name="merge-adapter")

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from gentool.config import Config, load_config
+from gentool.config import Config
 from gentool.disk import disk_error
 from gentool.jsonl import printable
 from gentool.pipeline import Run, Step
 from gentool.processes import is_first
 from gentool.progress import Progress
+from gentool.recipe import load_config
 
 if TYPE_CHECKING:
     from gentool.synthesis.plan import Plan

@@ -1,18 +1,17 @@
-"""One YAML file = one tree of these models. Unknown keys are refused with the nearest known name."""
+"""One YAML file = one tree of these models; ``recipe.py`` reads it."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gentool.jsonl import GenToolError, error_lines, excerpt, printable
+from gentool.data import NAMED
+from gentool.jsonl import GenToolError
 from gentool.records import Group, Way
-from gentool.strict_yaml import dump_yaml, parse_yaml
 
 Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]
@@ -43,11 +42,14 @@ class MixOptions(Options):
 
 
 class DataConfig(Options):
-    """What to build from. ``package`` stands for the pairs and tools that come with GenTool."""
+    """What to build from. ``data: gentool-open`` is short for both files of the open dataset, which comes with GenTool;
+    ``package`` stands for a small part of it, for demos.
+    """
 
     pairs: str | None = Field(
         None,
-        description="JSONL of ToolPairs with graded queries; null: those that `synthesis` makes, else `package`",
+        description="JSONL of ToolPairs with graded queries, `gentool-open` or `package`; null: those that `synthesis` "
+        "makes, else `package`",
     )
     tools: str | list[str] | None = Field(
         "package",
@@ -55,6 +57,11 @@ class DataConfig(Options):
         "`synthesis`",
     )
     mix: list[MixOptions] = Field(default=[], description="the user's own chat or tool data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"pairs": given, "tools": given} if isinstance(given, str) and given in NAMED else given
 
     @property
     def tool_files(self) -> list[str]:
@@ -415,85 +422,3 @@ class Config(Options):
                 "prompt.fallback: text leaves no call after a ranking; schedule one_output needs fallback: tool"
             )
         return self
-
-
-def _known_keys(path: tuple[str | int, ...]) -> list[str]:
-    """The option names at a place of the tree."""
-    fields: Any = Config
-    for part in path:
-        found = fields.model_fields.get(str(part))
-        if found is None:  # a key of a mapping, such as a stage's name
-            continue
-        options = (found.annotation, *getattr(found.annotation, "__args__", ()))
-        fields = next((a for a in options if isinstance(a, type) and issubclass(a, BaseModel)), None)
-        if fields is None:
-            return []
-    return list(fields.model_fields)
-
-
-def _describe(error: ValidationError, where: str) -> str:
-    lines = error_lines(error, where)
-    for i, part in enumerate(error.errors()[: len(lines)]):
-        if part["type"] == "extra_forbidden":
-            *path, key = part["loc"]
-            known = _known_keys(tuple(path))
-            near = difflib.get_close_matches(str(key), known, n=1)
-            field = printable(".".join(map(str, part["loc"]))[:200])
-            hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
-            lines[i] = f"{where}: {field}: unknown key; {hint}"
-    return "\n".join(lines)
-
-
-def _override(tree: dict[str, Any], setting: str) -> None:
-    key, separator, text = setting.partition("=")
-    if not separator:
-        raise ConfigError(f"--set {setting}: expected key=value, for example train.learning_rate=1e-5")
-    *path, last = key.strip().split(".")
-    for part in path:
-        if not isinstance(tree.setdefault(part, {}), dict):
-            raise ConfigError(f"--set {setting}: {part!r} is a value, not a group of options")
-        tree = tree[part]
-    try:
-        value = parse_yaml(text)
-    except ValueError:
-        value = text
-    tree[last] = value
-
-
-def make_config(tree: Any, where: str) -> Config:
-    """A checked configuration. Raises :class:`ConfigError`, its text beginning with ``where``."""
-    if not isinstance(tree, dict):
-        found = "nothing" if tree is None else f"{type(tree).__name__}: {excerpt(tree, 60)}"
-        raise ConfigError(
-            f"{where}: expected a mapping of options; found {found}. Fix: write key: value, as in docs/quickstart.md."
-        )
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_describe(error, where)) from None
-
-
-def load_config(path: Path, settings: list[str] | None = None) -> Config:
-    """Read a recipe, then apply ``--set key=value`` settings. Raises :class:`ConfigError`."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}. Fix: check the path.") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: expected UTF-8; found byte {error.object[error.start]:#04x} at {error.start + 1}. "
-            "Fix: save the file as UTF-8."
-        ) from None
-    try:
-        tree = parse_yaml(text)
-    except ValueError as error:
-        raise ConfigError(f"{path}{error}") from None
-    if isinstance(tree, dict):
-        for setting in settings or []:
-            _override(tree, setting)
-    return make_config(tree, str(path))
-
-
-def dump_config(config: Config) -> str:
-    """The configuration as YAML, every default written out."""
-    return dump_yaml(config.model_dump(mode="json"))

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 from gentool import __version__, data
 from gentool.catalog.pairs import check_file, read_pairs, read_tools
-from gentool.config import Arm, Config, ConfigError, ModelKey, dump_config
+from gentool.config import Arm, Config, ConfigError, ModelKey
 from gentool.jsonl import read_jsonl, sync_folder, write_text
 from gentool.lineage import Lineage, files_hash
 from gentool.lock import locked
 from gentool.processes import is_first, wait_for_all
 from gentool.progress import Progress, Stopped
+from gentool.recipe import dump_config
 from gentool.records import SCENARIOS, Probe, Sample, Tool
 from gentool.training.plan import stage_folders
 
@@ -113,12 +114,11 @@ class Run:
         return self.folder / "catalog.jsonl"
 
     def _input_paths(self) -> tuple[Path, list[Path]]:
-        known = {"package": data.TOOLS, "catalog": self.catalog}
-        tools = [known.get(name, Path(name)) for name in self.config.data.tool_files]
+        names = self.config.data.tool_files
+        tools = [self.catalog if name == "catalog" else data.tools_file(name) for name in names]
         if self._makes_pairs:
             return self.folder / "pairs.jsonl", tools
-        pairs = self.config.data.pairs or "package"
-        return data.PAIRS if pairs == "package" else Path(pairs), tools
+        return data.pairs_file(self.config.data.pairs or "package"), tools
 
     def synthesize(self) -> None:
         """Tools of the user -> verified pairs; what was made before is kept."""

@@ -13,11 +13,11 @@ import torch
 from tests.conftest import read_json
 
 from gentool.cli import main
-from gentool.config import load_config
 from gentool.evaluation.retention import measure, turn_losses
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.mixture import read_mixture
 from gentool.training.prepare import make_renderer
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from gentool.config import Config, make_config
+from gentool.config import Config
 from gentool.jsonl import write_jsonl
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import make_config
 from gentool.records import ToolPair
 
 

@@ -22,7 +22,7 @@ from tests.models.tiny import save_tiny
 from typer.testing import CliRunner
 
 from gentool.cli import app
-from gentool.config import ConfigError, make_config
+from gentool.config import ConfigError
 from gentool.models import (
     ModelError,
     adapter_base,
@@ -34,6 +34,7 @@ from gentool.models import (
 )
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import make_config
 
 FIRST, SECOND = "1" * 40, "2" * 40
 

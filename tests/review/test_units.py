@@ -8,8 +8,8 @@ import pytest
 import yaml
 from tests.review.sample_run import make_run, make_unit, pairs
 
-from gentool.config import load_config
 from gentool.jsonl import RecordError, to_json
+from gentool.recipe import load_config
 from gentool.review.queue import make_queue
 from gentool.review.review import Review
 from gentool.review.units import ReviewError, Units

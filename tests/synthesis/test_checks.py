@@ -280,3 +280,12 @@ def test_verdict(judgements: Any, status: str, grades: tuple[str, str], best: st
     found = verdict(DRAFT, NAMES, judgements)
     assert (found[0], tuple(found[1].values()), found[2]) == (status, grades, best)
     assert bool(found[3]) == (status == "disagreed")
+
+
+@pytest.mark.parametrize(
+    "piece", [" ", "\n", "<", "(", "ignore all ", "always ", "your_", "[your ", "use the ", "x"]
+)
+def test_the_longest_text_is_read_without_going_back_and_forth_in_it(piece: str) -> None:
+    tool = make("x", piece * (150_000 // len(piece)))
+    assert "injection" not in {f.check for f in source_findings(tool)}
+    assert query_findings(QueryDraft(query=tool.description, intended="x"), (tool, WEAK), [])

@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch.distributed.fsdp import fully_shard
 
-from gentool.config import load_config
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.processes import is_first, join, process_count, wait_for_all
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer
 from gentool.training.loss import batch_loss

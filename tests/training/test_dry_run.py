@@ -12,10 +12,11 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from gentool.cli import main
-from gentool.config import ConfigError, load_config
+from gentool.config import ConfigError
 from gentool.models import make_tokenizer
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, sample_texts
 from gentool.training.dry_run import Cost, cost_table, dry_run, shape_of

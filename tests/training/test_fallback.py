@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gentool.config import ConfigError, load_config
+from gentool.config import ConfigError
 from gentool.inference.backend import Completion
 from gentool.inference.predict import Model, predict_query
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.records import GENERATE_RESPONSE
 from gentool.training.plan import Item
 from gentool.training.prepare import prepare

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from gentool.config import ConfigError, MixOptions, load_config
+from gentool.config import ConfigError, MixOptions
 from gentool.jsonl import RecordError
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.mixture import MixPart, draw, read_mixture
 from gentool.training.plan import Item

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gentool.config import load_config
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.plan import Item

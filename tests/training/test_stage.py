@@ -12,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from gentool.config import Config, load_config
+from gentool.config import Config
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress, Stopped
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError, collate
 from gentool.training.loss import batch_loss

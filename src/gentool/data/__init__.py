@@ -1,4 +1,4 @@
-"""The hand-written tool pairs and stand-alone tools that come with GenTool (see ``docs/formats.md``)."""
+"""The tool pairs and stand-alone tools that come with GenTool (see ``docs/formats.md`` and ``docs/dataset.md``)."""
 
 from __future__ import annotations
 
@@ -9,3 +9,19 @@ PAIRS = FOLDER / "pairs.jsonl"
 TOOLS = FOLDER / "tools.jsonl"
 OPEN = FOLDER / "open"
 """The open dataset, compiled from ``dataset/``: ``pairs``, ``tools`` and ``readings``, each ``.jsonl.gz``."""
+
+NAMED = {
+    "package": (PAIRS, TOOLS),
+    "gentool-open": (OPEN / "pairs.jsonl.gz", OPEN / "tools.jsonl.gz"),
+}
+"""What a recipe's ``data`` may name: files of pairs and of stand-alone tools."""
+
+
+def pairs_file(name: str) -> Path:
+    """The file of pairs that a name or path stands for."""
+    return NAMED[name][0] if name in NAMED else Path(name)
+
+
+def tools_file(name: str) -> Path:
+    """The file of stand-alone tools that a name or path stands for."""
+    return NAMED[name][1] if name in NAMED else Path(name)

@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from gentool import data
-from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import ConfigError
 from gentool.jsonl import read_jsonl_lines, write_jsonl
 from gentool.records import GradedQuery, Tool, ToolPair
@@ -100,6 +99,8 @@ def _query(pair: ToolPair, query: GradedQuery) -> Group:
 
 
 def _read(pairs: Path | None) -> list[ToolPair]:
+    from gentool.catalog.pairs import read_pairs
+
     return read_pairs(pairs or data.OPEN / "pairs.jsonl.gz")
 
 
@@ -154,6 +155,8 @@ def export(
     Example:
       gentool data export --domain travel --domain weather --out small
     """
+    from gentool.catalog.pairs import read_tools
+
     found = chosen(_read(pairs), domain, group, how, find, challenge)
     if not found:
         raise ConfigError("no pair fits all that is asked. Fix: ask for less.")
@@ -173,6 +176,7 @@ def check() -> None:
     \b
     Ends with exit code 2 if a check fails. `gentool check` looks at your own pairs.
     """
+    from gentool.catalog.pairs import read_tools
     from gentool.dataset.checks import check_dataset
     from gentool.dataset.readings import Reading
 

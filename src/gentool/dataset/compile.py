@@ -43,8 +43,8 @@ def packed(records: Iterable[BaseModel]) -> bytes:
     return out.getvalue()
 
 
-def compiled(folder: Path) -> dict[str, bytes]:
-    """File name -> content of what is shipped. Raises :class:`SourceError` for sources with problems."""
+def compiled(folder: Path, card: bool = True) -> dict[str, bytes]:
+    """File name -> content of what is shipped, its ``card`` too. Raises :class:`SourceError` for sources with problems."""
     pairs, tools, problems = read_sources(folder)
     if problems:
         raise SourceError("\n".join(problems))
@@ -52,10 +52,10 @@ def compiled(folder: Path) -> dict[str, bytes]:
     for path in sorted((folder / "readings").glob("*.jsonl")):
         readings = [*readings, *read_jsonl(Reading, path)]
     files: dict[str, Sequence[BaseModel]] = {"pairs": pairs, "tools": tools, "readings": readings}
-    card = dataset_card(check_dataset(pairs, tools, readings).figures)
-    return {f"{name}.jsonl.gz": packed(records) for name, records in files.items()} | {
-        "README.md": card.encode()
-    }
+    made = {f"{name}.jsonl.gz": packed(records) for name, records in files.items()}
+    if card:
+        made["README.md"] = dataset_card(check_dataset(pairs, tools, readings).figures).encode()
+    return made
 
 
 def main(folder: Path = Path("dataset")) -> int:

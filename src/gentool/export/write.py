@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gentool import __version__
-from gentool.config import Arm, Config, make_config
+from gentool.config import Arm, Config
 from gentool.export import axolotl, llamafactory, openai, swift, trl
 from gentool.export.example import Example, Format, json_text
 from gentool.export.probes import probe_prompts
@@ -25,6 +25,7 @@ from gentool.jsonl import (
 )
 from gentool.lineage import Lineage
 from gentool.progress import Progress, Stopped
+from gentool.recipe import make_config
 from gentool.records import Probe, Sample, Scenario, Tool
 
 MANIFEST = "export.json"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from gentool.config import load_config
 from gentool.jsonl import GenToolError
+from gentool.recipe import load_config
 from gentool.records import GradedQuery, Record
 from gentool.review.decisions import Decisions
 from gentool.review.edit import Form, Problem, read_edit

@@ -19,7 +19,7 @@ MOST_EXAMPLES = 5
 
 def _sources(config: SynthesisConfig) -> list[str]:
     names = [config.tools] if isinstance(config.tools, str) else config.tools
-    return [str(data.TOOLS) if name == "package" else name for name in names]
+    return [str(data.tools_file(name)) if name in data.NAMED else name for name in names]
 
 
 def _own_format(source: str) -> list[Tool]:

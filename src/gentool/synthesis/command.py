@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 
 from gentool.command import RUNS, Recipe, Runs, Settings, run_config, stoppable
-from gentool.config import Config, ServerConfig, load_config
+from gentool.config import Config, ServerConfig
 from gentool.progress import Progress
+from gentool.recipe import load_config
 
 
 def synthesize(

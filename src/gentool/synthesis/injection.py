@@ -46,11 +46,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "has tags of a conversation's roles",
         r"<\|?/?(?:im_start|im_end|system|assistant|user|endoftext|eot_id|start_header_id|tool_call)\|?>|\[/?INST\]|"
-        r"<<SYS>>|^[ \t]*#{0,3}[ \t]*(?:system|assistant)[ \t]*:\s*\S|</?(?:important|secret|instructions?)>",
+        r"<<SYS>>|^[ \t]{0,20}#{0,3}[ \t]{0,9}(?:system|assistant)[ \t]{0,9}:\s*\S|</?(?:important|secret|instructions?)>",
     ),
     (
         "has HTML or JavaScript that runs",
-        r"<\s*/?\s*(?:script|iframe|object|embed|svg|style|link|meta)\b[^>]{0,300}>|<\s{0,9}img\b[^>]{0,300}\bon\w+\s*=|"
+        r"<\s{0,9}/?\s{0,9}(?:script|iframe|object|embed|svg|style|link|meta)\b[^>]{0,300}>|<\s{0,9}img\b[^>]{0,300}\bon\w+\s*=|"
         r"\bjavascript\s*:\s*[\w(]|<[^<>]{1,300}\bon(?:error|load|click|mouseover)\s*=",
     ),
 )

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 from tests.conftest import read_json
 
 from gentool.cli import main
-from gentool.config import load_config
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.prepare import make_renderer
