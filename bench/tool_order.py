@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 
-from gentool.config import load_config
 from gentool.evaluation.predict import read_predictions
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.records import GENERATE_RESPONSE
 
 ARMS = {

@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 
-from gentool.config import load_config
 from gentool.models import load_model
 from gentool.pipeline import Run
 from gentool.progress import Progress
+from gentool.recipe import load_config
 from gentool.training.dataset import SampleRenderer, collate
 from gentool.training.plan import Item
 from gentool.training.prepare import make_renderer

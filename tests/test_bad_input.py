@@ -185,7 +185,7 @@ RECORDS: dict[str, Row] = {
         says=("derivation.how: ", "'coarser_result'", 'found "worse"', "Fix: use one of"),
     ),
     "unknown group": pairs(
-        pair(group="X"), says=("group: ", "'T', 'A', 'B' or 'U'", 'found "X"', "Fix: use one of")
+        pair(group="X"), says=("group: ", "'T', 'D', 'A', 'B' or 'U'", 'found "X"', "Fix: use one of")
     ),
     "the same pair twice": Row(
         ("pairs.jsonl:2: the pair ('find_city', 'list_cities') is in the file twice", "Fix: remove one"),

@@ -115,6 +115,8 @@ def recipe_of(tree: dict[str, Any]) -> dict[str, Any]:
     if not tree.keys() <= Config.model_fields.keys():
         (group,) = [name for name, fields in groups.items() if tree.keys() <= fields.keys()]
         tree = {group: tree}
+    if "synthesis" in tree:
+        tree = {**tree, "synthesis": {"tools": "tools.jsonl", "teacher": "rules", **tree["synthesis"]}}
     return {**BASE, **tree}
 
 

@@ -16,10 +16,10 @@ import torch
 from bench.prefix.samples import Shape, branches, make_model
 from rich.console import Console
 
-from gentool.config import load_config
 from gentool.pipeline import Run
 from gentool.progress import Progress
 from gentool.prompting.renderer import Rendered
+from gentool.recipe import load_config
 from gentool.training.dataset import SampleRenderer
 from gentool.training.loss import batch_loss
 from gentool.training.plan import plan_arm

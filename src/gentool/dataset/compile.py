@@ -44,7 +44,10 @@ def packed(records: Iterable[BaseModel]) -> bytes:
 
 
 def compiled(folder: Path, card: bool = True) -> dict[str, bytes]:
-    """File name -> content of what is shipped, its ``card`` too. Raises :class:`SourceError` for sources with problems."""
+    """File name -> content of what is shipped, with its ``card`` or without.
+
+    Raises :class:`SourceError` for sources with problems.
+    """
     pairs, tools, problems = read_sources(folder)
     if problems:
         raise SourceError("\n".join(problems))

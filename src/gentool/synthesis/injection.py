@@ -46,7 +46,8 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         "has tags of a conversation's roles",
         r"<\|?/?(?:im_start|im_end|system|assistant|user|endoftext|eot_id|start_header_id|tool_call)\|?>|\[/?INST\]|"
-        r"<<SYS>>|^[ \t]{0,20}#{0,3}[ \t]{0,9}(?:system|assistant)[ \t]{0,9}:\s*\S|</?(?:important|secret|instructions?)>",
+        r"<<SYS>>|"
+        r"^[ \t]{0,20}#{0,3}[ \t]{0,9}(?:system|assistant)[ \t]{0,9}:\s*\S|</?(?:important|secret|instructions?)>",
     ),
     (
         "has HTML or JavaScript that runs",
