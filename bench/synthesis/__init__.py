@@ -12,5 +12,6 @@ once and one on tokens a second; then under the first limit and killed (SIGKILL)
   the disk at a kill and are not there in the end.
 - `repeated_calls`: requests that were answered whole, once more after a kill, though the first answer was in the cache
   at that kill or had been sent more than `WINDOW` seconds before. Answers that were sent less than that before a kill
-  and had not been written yet are counted in `under_way_at_kills`: a process that is dead cannot keep them.
+  and had not been written yet are counted in `under_way_at_kills`, those that were sent to a process that had been
+  killed and was not gone yet in `sent_after_kills`: nobody can keep them.
 """

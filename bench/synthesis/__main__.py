@@ -150,21 +150,25 @@ def killed(server: Server, folder: Path, runs: str, kills: int, seed: int) -> di
         units |= seen
     finish(start(folder, runs), folder, runs)
     found = server.report()
-    repeated, under_way = judge(found["repeated"], moments)
+    repeated, ages = judge(found["repeated"], moments)
     _, seen = on_disk(run)
     return {
         "kills": len(moments),
         "units_lost": len(units - seen),
         "repeated_calls": repeated,
-        "under_way_at_kills": len(under_way),
-        "longest_under_way_seconds": round(max(under_way, default=0.0), 4),
+        "under_way_at_kills": sum(age > 0 for age in ages),
+        "longest_under_way_seconds": round(max([0.0, *ages]), 4),
+        "sent_after_kills": sum(age <= 0 for age in ages),
         "answered": found["answered"],
         "different_requests": len(on_disk(run)[0]),
     }
 
 
 def judge(repeated: dict[str, list[float]], moments: list[Kill]) -> tuple[int, list[float]]:
-    """How many answers were asked for again for no good reason, and the ages at the kill of the others."""
+    """How many answers were asked for again for no good reason, and how old the others were at the kill, in seconds.
+
+    Those below 0 were sent when the process had been killed and was not gone yet.
+    """
     wrong, ages = 0, []
     for key, times in repeated.items():
         for sent in times[:-1]:
@@ -172,7 +176,7 @@ def judge(repeated: dict[str, list[float]], moments: list[Kill]) -> tuple[int, l
             if kill is None or key in kill.kept or kill.at - sent > WINDOW:
                 wrong += 1
             else:
-                ages.append(max(0.0, kill.at - sent))
+                ages.append(kill.at - sent)
     return wrong, ages
 
 
