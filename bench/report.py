@@ -22,10 +22,10 @@ from typing import Any
 
 from gentool.report.write import write_report
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "report"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from browser import Browser
-from tiny_run import make_run
+from tests.report.browser import Browser
+from tests.report.tiny_run import make_run
 
 PER_PAIR = 130
 """Predictions that the invented run has for each pair of a scenario, all models and seeds together."""

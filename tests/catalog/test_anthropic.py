@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.imports import kinds, load
 
 SCHEMA = {"type": "object", "properties": {"bed": {"type": "integer"}}, "required": ["bed"]}

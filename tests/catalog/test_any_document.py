@@ -9,6 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from gentool.catalog.entries import Row
+from gentool.catalog.importer import FORMATS, CatalogError, import_tools
+from gentool.catalog.save import write_imported
+from gentool.jsonl import read_jsonl
+from gentool.records import UseCase
 from tests.catalog import (
     test_bfcl,
     test_hermes,
@@ -20,12 +26,6 @@ from tests.catalog import (
 )
 from tests.imports import checked
 from tests.test_any_input import JUNK, mutated
-
-from gentool.catalog.entries import Row
-from gentool.catalog.importer import FORMATS, CatalogError, import_tools
-from gentool.catalog.save import write_imported
-from gentool.jsonl import read_jsonl
-from gentool.records import UseCase
 
 GOOD: dict[str, list[Any]] = {
     "openai": [test_hermes.TOOL],

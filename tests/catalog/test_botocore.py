@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import checked
 
 from gentool.catalog.importer import Imported, import_tools
 from gentool.catalog.plain_text import plain_text
 from gentool.catalog.schema import call_problems
 from gentool.records import ToolCall
+from tests.imports import checked
 
 SHAPES: dict[str, Any] = {
     "Text": {"type": "string"},

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.test_records import call, pair, query, tool, write_lines
 
 from gentool import data
 from gentool.catalog.check import Checked, check_files, check_table
 from gentool.cli import main
 from gentool.jsonl import RecordError
+from tests.test_records import call, pair, query, tool, write_lines
 
 
 def other(**more: Any) -> dict[str, Any]:

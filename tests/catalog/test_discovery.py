@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import checked, kinds
 
 from gentool.catalog.importer import Imported, import_tools
 from gentool.catalog.schema import call_problems
 from gentool.records import ToolCall
+from tests.imports import checked, kinds
 
 
 def document(methods: dict[str, Any], **schemas: Any) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import checked
 from typer.testing import CliRunner
 
 from gentool.catalog import live
 from gentool.catalog.importer import CatalogError, import_tools
 from gentool.cli import app
+from tests.imports import checked
 
 pytest.importorskip("mcp", reason="needs the extra mcp")
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.imports import checked
 
 from gentool.catalog.importer import CatalogError, Imported, import_tools
 from gentool.catalog.openapi import entries_of_document
 from gentool.catalog.schema import call_problems
 from gentool.records import Tool, ToolCall
+from tests.imports import checked
 
 TEXT = {"type": "string"}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import calls, checked, kinds, load, shared
 
 from gentool.catalog.importer import CatalogError, import_tools
+from tests.imports import calls, checked, kinds, load, shared
 
 
 def tool(name: str = "waterBed", **more: Any) -> dict[str, Any]:

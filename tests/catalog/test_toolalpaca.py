@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import calls, checked, kinds, load, shared
 
 from gentool.catalog.importer import import_tools
+from tests.imports import calls, checked, kinds, load, shared
 
 
 def api(*answers: Any, document: Any = None, **more: Any) -> dict[str, Any]:

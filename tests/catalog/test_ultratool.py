@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.imports import calls, kinds, load
 
 SCHEMA = {"type": "object", "properties": {"bed": {"type": "string"}, "litres": {"type": "number"}}}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.catalog.test_xlam import row
-from tests.imports import load
 
 from gentool.catalog.importer import import_tools, original_name
 from gentool.catalog.write import WRITERS, write_mcp, write_trl
 from gentool.cli import main
 from gentool.records import GENERATE_RESPONSE
+from tests.catalog.test_xlam import row
+from tests.imports import load
 
 SCHEMA = {"type": "object", "properties": {"bed": {"type": ["string", "null"]}}, "required": ["bed"]}
 OUTPUT = {"type": "object", "properties": {"done": {"type": "boolean"}}}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.imports import calls, kinds, load
 
 from gentool.catalog.types import is_bare, type_schema
+from tests.imports import calls, kinds, load
 
 PARAMETERS = {
     "bed": {"type": "str", "description": "Which bed."},

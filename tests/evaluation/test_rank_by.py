@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import read_json
-from tests.llm.fake_server import FakeServer
 
 from gentool.evaluation.predict import read_predictions
 from gentool.inference.score import ranking_by_score
 from gentool.inference.transformers import TransformersBackend
 from gentool.records import SCENARIOS, Prediction
+from tests.conftest import read_json
+from tests.llm.fake_server import FakeServer
 
 SCORE = ("--set", "evaluate.rank_by=score")
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import read_json
 
 from gentool.cli import main
 from gentool.evaluation.retention import measure, turn_losses
@@ -20,6 +19,7 @@ from gentool.progress import Progress
 from gentool.recipe import load_config
 from gentool.training.mixture import read_mixture
 from gentool.training.prepare import make_renderer
+from tests.conftest import read_json
 
 
 def conversations(path: Path, number: int = 12) -> Path:

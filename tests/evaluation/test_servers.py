@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import read_json
-from tests.llm.fake_server import Answer, FakeServer, completion, obedient
 
 from gentool import data
 from gentool.evaluation.predict import read_predictions
 from gentool.records import SCENARIOS
+from tests.conftest import read_json
+from tests.llm.fake_server import Answer, FakeServer, completion, obedient
 
 KEY = "sk-test-do-not-write-me-anywhere-42"
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.export.conftest import quiet, read_lines
 
 from gentool.config import Config
 from gentool.export import axolotl, llamafactory, openai, swift
 from gentool.export.example import Example, Format
 from gentool.export.write import export_samples
 from gentool.pipeline import Run
+from tests.export.conftest import quiet, read_lines
 
 TOOLS = [{"type": "function", "function": {"name": "tide", "description": "Tide – today.", "parameters": {}}}]
 ASKED = [{"role": "user", "content": "When is high tide in Brest?"}]

@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import read_json
-from tests.export.conftest import quiet, read_lines
-from tests.prompting.conftest import make_renderer
 
 from gentool.config import Config
 from gentool.evaluation.match import match_call
@@ -19,6 +16,9 @@ from gentool.evaluation.requests import query_requests
 from gentool.export.write import export_probes
 from gentool.pipeline import Run
 from gentool.records import GENERATE_RESPONSE, SCENARIOS, ToolCall
+from tests.conftest import read_json
+from tests.export.conftest import quiet, read_lines
+from tests.prompting.conftest import make_renderer
 
 
 def exported(run: Run, config: Config, out: Path) -> list[dict[str, Any]]:

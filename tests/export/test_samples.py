@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.prompting.conftest import make_renderer
 
 from gentool.config import Arm, Config, ConfigError
 from gentool.export.example import Example
@@ -16,6 +15,7 @@ from gentool.pipeline import Run
 from gentool.records import GENERATE_RESPONSE, Sample
 from gentool.training.dataset import SampleRenderer
 from gentool.training.plan import plan_arm
+from tests.prompting.conftest import make_renderer
 
 
 def examples(

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.export.conftest import quiet, read_lines
-from tests.prompting.conftest import make_renderer
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from gentool.config import Config
@@ -18,6 +16,8 @@ from gentool.pipeline import Run
 from gentool.prompting.renderer import Rendered
 from gentool.training.dataset import SampleRenderer
 from gentool.training.plan import plan_arm
+from tests.export.conftest import quiet, read_lines
+from tests.prompting.conftest import make_renderer
 
 datasets = pytest.importorskip("datasets", reason="TRL reads files with it")
 trl = pytest.importorskip("trl", reason="is what the files are for")

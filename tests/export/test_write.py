@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import read_json
-from tests.export.conftest import quiet, read_lines
 
 from gentool.export import write
 from gentool.export.write import ExportError, export_samples
 from gentool.jsonl import RecordError
 from gentool.pipeline import Run
 from gentool.progress import Progress, Stopped
+from tests.conftest import read_json
+from tests.export.conftest import quiet, read_lines
 
 
 def test_the_manifest_seals_what_was_written(run: Run, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny import save_tiny
-from tests.prompting.conftest import make_renderer
 
 from gentool.inference.backend import never
 from gentool.inference.score import (
@@ -24,6 +22,8 @@ from gentool.jsonl import content_hash
 from gentool.models import ModelError, load_tokenizer
 from gentool.prompting.renderer import PromptError, Renderer
 from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Function, Tool, ToolCall
+from tests.models.tiny import save_tiny
+from tests.prompting.conftest import make_renderer
 
 NAMES = ("get", "get_weather", "generate", "find-trains", "a1_b2")
 TOOLS = [*(Tool(function=Function(name=n, description=f"To {n}.")) for n in NAMES), GENERATE_RESPONSE_TOOL]

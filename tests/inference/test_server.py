@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.llm.fake_server import Answer, FakeServer, completion
 
 from gentool.config import ServerConfig
 from gentool.inference.server import ServerBackend, ServerPrompts, reply_text
@@ -14,6 +13,7 @@ from gentool.llm.client import Client
 from gentool.models import make_tokenizer
 from gentool.prompting.renderer import RANK_REQUEST, TEMPLATE_VARIABLES, Renderer, ToolFormat
 from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Function, Task, Tool, ToolCall
+from tests.llm.fake_server import Answer, FakeServer, completion
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS = [

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.models.tiny import save_tiny
 
 from gentool.inference import transformers as backends
 from gentool.inference.backend import Completion
@@ -19,6 +18,7 @@ from gentool.inference.prefix_cache import PrefixCache
 from gentool.inference.transformers import TransformersBackend
 from gentool.models import ModelError, load_model, load_tokenizer
 from gentool.prompting.renderer import Renderer
+from tests.models.tiny import save_tiny
 
 FULL: dict[str, dict[str, Any]] = {
     "qwen2": {},

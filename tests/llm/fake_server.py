@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.llm.limits import Limits
-
 from gentool.records import GENERATE_RESPONSE
+from tests.llm.limits import Limits
 
 
 @dataclass(frozen=True)

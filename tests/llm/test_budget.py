@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.llm.virtual_time import run_virtually
 
 from gentool.config import Prices
 from gentool.llm.budget import COMPLETION, Budget, BudgetSpent, Forecast
 from gentool.llm.call import Reply
+from tests.llm.virtual_time import run_virtually
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "x" * 400}]}
 

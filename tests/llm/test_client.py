@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.llm.fake_server import DROP, HANG, Answer, FakeServer, completion
 
 from gentool.config import ServerConfig
 from gentool.llm.cache import CacheError, CallCache
@@ -15,6 +14,7 @@ from gentool.llm.call import Call, Reply, call_key
 from gentool.llm.client import Client
 from gentool.llm.retry import RetryPolicy
 from gentool.llm.session import BREAKER, LLMError
+from tests.llm.fake_server import DROP, HANG, Answer, FakeServer, completion
 
 KEY = "sk-test-0123456789abcdef"
 FAST = RetryPolicy(retries=3, first=0.01, longest=0.02)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.llm.fake_server import FakeServer, completion
 from tests.llm.test_client import calls, client
 from tests.llm.test_session import asking, contents, stored

@@ -8,11 +8,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-from tests.llm.limits import Bucket, Limits, Window
-from tests.llm.virtual_time import run_virtually
 
 from gentool.llm.limiter import FIRST, Limiter
 from gentool.llm.retry import CROWDED, Failure, RetryPolicy, retry_after
+from tests.llm.limits import Bucket, Limits, Window
+from tests.llm.virtual_time import run_virtually
 
 
 class Run:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.models.tiny import save_tiny
-from tests.synthesis.scripted import funnel, tool
 
 from gentool.config import ServerConfig
 from gentool.jsonl import write_jsonl
@@ -24,6 +22,8 @@ from gentool.llm.call import Call
 from gentool.llm.client import Client
 from gentool.llm.structured import BadAnswer, ask_object
 from gentool.synthesis.llm_teacher import SeedQueriesAnswer
+from tests.models.tiny import save_tiny
+from tests.synthesis.scripted import funnel, tool
 
 pytest.importorskip("fastapi", reason="transformers serve needs fastapi and uvicorn")
 pytest.importorskip("uvicorn", reason="transformers serve needs fastapi and uvicorn")

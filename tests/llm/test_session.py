@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from tests.llm.fake_server import DROP, HANG, Answer, FakeServer, completion, error
-from tests.llm.limits import Bucket, Limits
-from tests.llm.test_client import FAST, Say, asked, calls, client, echo
 
 from gentool.config import Prices
 from gentool.llm.budget import Budget, BudgetError, BudgetSpent
@@ -21,6 +18,9 @@ from gentool.llm.call import Call, Reply
 from gentool.llm.client import Client
 from gentool.llm.retry import RetryPolicy
 from gentool.llm.session import BREAKER, CallFailed, LLMError, Session, Stopping
+from tests.llm.fake_server import DROP, HANG, Answer, FakeServer, completion, error
+from tests.llm.limits import Bucket, Limits
+from tests.llm.test_client import FAST, Say, asked, calls, client, echo
 
 T = TypeVar("T")
 

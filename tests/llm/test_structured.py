@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
-from tests.llm.fake_server import Answer, FakeServer, completion, error
-from tests.llm.test_client import KEY, client
 
 from gentool.llm.cache import CallCache
 from gentool.llm.response_format import response_format, strict_schema
 from gentool.llm.session import CallFailed, LLMError
 from gentool.llm.structured import Answered, BadAnswer, ask_object
+from tests.llm.fake_server import Answer, FakeServer, completion, error
+from tests.llm.test_client import KEY, client
 
 
 class Entry(BaseModel):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.models.tiny import save_tiny
 
 from gentool.config import LoraOptions, TrainConfig
 from gentool.models import load_model, load_tokenizer, weights_hash
@@ -22,6 +21,7 @@ from gentool.training.dataset import SampleRenderer, collate
 from gentool.training.loss import keeps_logits
 from gentool.training.plan import Item, StagePlan
 from gentool.training.stage import StageSpec, train_stage
+from tests.models.tiny import save_tiny
 
 ARCHITECTURES = ["llama", "qwen2", "qwen3", "mistral", "phi3", "gemma2", "gemma3_text"]
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from tests.models.tiny import SIZES, save_tiny
 from transformers import AutoModelForMultimodalLM, Gemma3Config, LlavaConfig, Mistral3Config
 
 from gentool.models import ModelError, load, load_model, load_tokenizer, torch_dtype
+from tests.models.tiny import SIZES, save_tiny
 
 VISION = {
     "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 28,

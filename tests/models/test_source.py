@@ -18,7 +18,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tests.models.tiny import save_tiny
 from typer.testing import CliRunner
 
 from gentool.cli import app
@@ -35,6 +34,7 @@ from gentool.models import (
 from gentool.pipeline import Run
 from gentool.progress import Progress
 from gentool.recipe import make_config
+from tests.models.tiny import save_tiny
 
 FIRST, SECOND = "1" * 40, "2" * 40
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from tests.models.tiny import tiny_config, write_config
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from gentool.models import ModelError, check_method, check_supported, load_model
+from tests.models.tiny import tiny_config, write_config
 
 HYBRID = ["linear_attention", "full_attention"]
 TWO = {"num_hidden_layers": 2}

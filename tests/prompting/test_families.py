@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.prompting.conftest import TRL_TEMPLATES, make_tokenizer
 
 from gentool.prompting.renderer import PromptError, Renderer
 from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Function, Tool, ToolCall
+from tests.prompting.conftest import TRL_TEMPLATES, make_tokenizer
 
 PAGE = Path(__file__).parents[2] / "docs" / "bring-your-own.md"
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_run import HOSTILE, MODELS, SEEDS, make_run
 
 from gentool.evaluation.errors import CLASSES
 from gentool.evaluation.metrics import METRICS
@@ -19,6 +18,7 @@ from gentool.report import explorer
 from gentool.report.explorer import script_json
 from gentool.report.labels import METRIC_LABELS, SCENARIO_LABELS, TRANSITION_LABELS, percent
 from gentool.report.write import ReportError, write_report
+from tests.report.tiny_run import HOSTILE, MODELS, SEEDS, make_run
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.report.browser import Browser
-
 from gentool.review.review import Review
 from gentool.review.server import ReviewServer
+from tests.report.browser import Browser
 
 KEYS = {
     "Enter": (13, "\r"),

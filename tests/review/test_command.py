@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.review.sample_run import make_run
 
 from gentool.jsonl import read_jsonl
 from gentool.review.review import Order, Review
 from gentool.synthesis.records import Decision
+from tests.review.sample_run import make_run
 
 
 def start(folder: Path, *words: str) -> tuple[subprocess.Popen[str], str]:

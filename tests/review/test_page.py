@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.report.browser import CHROMIUM
-from tests.review.reviewing import Tab, decide, request, serving
-from tests.review.sample_run import HOSTILE, make_run, make_unit
 
 from gentool.jsonl import read_jsonl
 from gentool.records import Derivation, Function, GradedQuery, Tool, ToolCall, ToolPair
 from gentool.review.review import Review
 from gentool.synthesis.records import Decision, Unit
+from tests.report.browser import CHROMIUM
+from tests.review.reviewing import Tab, decide, request, serving
+from tests.review.sample_run import HOSTILE, make_run, make_unit
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 

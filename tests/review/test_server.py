@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.review.reviewing import decide, request, serving
-from tests.review.sample_run import make_run
 
 from gentool.jsonl import RecordError, read_jsonl
 from gentool.review.review import Review
 from gentool.review.server import HEADERS, LARGEST_BODY, ReviewServer
 from gentool.synthesis.gate import decided, edit_problems
 from gentool.synthesis.records import Decision
+from tests.review.reviewing import decide, request, serving
+from tests.review.sample_run import make_run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.review.sample_run import make_run, make_unit, pairs
 
 from gentool.jsonl import RecordError, to_json
 from gentool.recipe import load_config
@@ -15,6 +14,7 @@ from gentool.review.review import Review
 from gentool.review.units import ReviewError, Units
 from gentool.synthesis.settings import settings_hash
 from gentool.synthesis.templates import Prompts
+from tests.review.sample_run import make_run, make_unit, pairs
 
 
 def file_of(folder: Path) -> Path:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.llm.fake_server import FakeServer
-from tests.synthesis.scripted import play, tool
 
 from gentool.jsonl import write_jsonl
+from tests.llm.fake_server import FakeServer
+from tests.synthesis.scripted import play, tool
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.llm.fake_server import Answer, completion
-
 from gentool.llm.provenance import Provenance
 from gentool.records import Derivation, Grade, Tool
 from gentool.synthesis.records import CallDraft, Judgement, QueryDraft, Seed
 from gentool.synthesis.teacher import Made
+from tests.llm.fake_server import Answer, completion
 
 NOUNS = [
     "hotels",

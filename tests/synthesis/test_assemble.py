@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.synthesis.scripted import ScriptedTeacher, funnel, made, rows, tool
 
 from gentool.catalog.pairs import read_pairs
 from gentool.config import SynthesisConfig
@@ -21,6 +20,7 @@ from gentool.synthesis.records import Decision, Seed, Unit
 from gentool.synthesis.seeds import Seeds
 from gentool.synthesis.store import Units
 from gentool.synthesis.unit import make_unit
+from tests.synthesis.scripted import ScriptedTeacher, funnel, made, rows, tool
 
 CONFIG = SynthesisConfig(
     tools="x", teacher="rules", queries=4, ways=["fewer_filters", "coarser_result"], upgrades=0

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.llm.fake_server import Answer, FakeServer, completion
-from tests.synthesis.scripted import answer, funnel, rows, tool
 
 from gentool.catalog.pairs import read_pairs
 from gentool.jsonl import write_jsonl
 from gentool.records import Tool
+from tests.llm.fake_server import Answer, FakeServer, completion
+from tests.synthesis.scripted import answer, funnel, rows, tool
 
 Spoil = Callable[[str, dict[str, Any]], None]
 

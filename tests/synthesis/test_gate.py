@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.synthesis.scripted import tool
 
 from gentool.records import GradedQuery, ToolCall
 from gentool.synthesis.gate import decided, edit_problems, standing
 from gentool.synthesis.records import Decision, Item, QueryDraft, Status
+from tests.synthesis.scripted import tool
 
 TOOLS = (tool(0), tool(1))
 NAMES = [t.name for t in TOOLS]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.synthesis.scripted import tool
 
 from gentool import data
 from gentool.config import ConfigError, SynthesisConfig
@@ -17,6 +16,7 @@ from gentool.records import ToolCall, UseCase
 from gentool.synthesis.catalogue import examples_of, read_catalogue, read_use_cases
 from gentool.synthesis.seeds import Seeds, Shard
 from gentool.synthesis.shards import parse_shard
+from tests.synthesis.scripted import tool
 
 TOOLS = [tool(i) for i in range(200)]
 

@@ -12,15 +12,15 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.conftest import read_json
-from tests.llm.fake_server import Answer, FakeServer
-from tests.synthesis.scripted import funnel, made, play, rows
-from tests.test_survival import Machine, printed, small_disk  # noqa: F401
 
 from gentool.catalog.pairs import read_pairs
 from gentool.catalog.schema import pair_problems
 from gentool.jsonl import read_jsonl
 from gentool.synthesis.records import Unit
+from tests.conftest import read_json
+from tests.llm.fake_server import Answer, FakeServer
+from tests.synthesis.scripted import funnel, made, play, rows
+from tests.test_survival import Machine, printed, small_disk  # noqa: F401
 
 Command = Callable[..., int]
 Synthesis = Callable[..., Path]

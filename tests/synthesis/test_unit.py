@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from tests.synthesis.scripted import ScriptedTeacher, tool
 
 from gentool.config import SynthesisConfig
 from gentool.records import Derivation, Tool
 from gentool.synthesis.records import CallDraft, Judgement, QueryDraft, Seed, Unit
 from gentool.synthesis.teacher import Made, Teacher, Unusable
 from gentool.synthesis.unit import make_unit
+from tests.synthesis.scripted import ScriptedTeacher, tool
 
 CONFIG = SynthesisConfig(tools="x", teacher="rules", queries=6, batch_size=4, seed_queries=2)
 

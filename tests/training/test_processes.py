@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.conftest import read_json
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import read_json
 
 from gentool.cli import main
 from gentool.pipeline import Run
@@ -21,6 +20,7 @@ from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.prepare import make_renderer
 from gentool.training.shared_prefix import gate
+from tests.conftest import read_json
 
 STAGES = ("sft/seed-0/select", "gentool/seed-0/rank", "gentool/seed-0/select")
 
