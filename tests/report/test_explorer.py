@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.report.test_report import page_data
 
 from gentool.evaluation.errors import CLASSES
 from gentool.records import SCENARIOS, TRANSITIONS, Tool, ToolCall
 from gentool.report.write import write_report
 from tests.report.browser import CHROMIUM, Browser
+from tests.report.test_report import page_data
 from tests.report.tiny_run import HOSTILE, MODELS, STRONG, WEAK, make_run
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
