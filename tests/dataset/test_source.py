@@ -86,6 +86,12 @@ def test_a_fault_is_named_with_its_entry(tmp_path: Path, old: str, new: str, sai
     assert any(said in p and "entry 1 (find_paint)" in p for p in problems), problems
 
 
+def test_a_text_torn_at_a_comma_is_told(tmp_path: Path) -> None:
+    text = PAIR.replace("{type: number}", "{type: number, description: Euros, at most}")
+    _, problems = scan_pairs(write(tmp_path, text))
+    assert any("'at most': expected a value; put texts with commas in quotes" in p for p in problems)
+
+
 def test_a_near_miss_has_no_useful_tool(tmp_path: Path) -> None:
     _, problems = scan_pairs(write(tmp_path, PAIR.replace("  queries:\n", "  queries: []\n  near_misses:\n")))
     assert "expected no tool to be useful" in problems[0]

@@ -7,8 +7,9 @@ names in grades, calls and alternatives.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -132,7 +133,24 @@ class _WrittenTool(WrittenTool):
     split: Literal["train", "test"] | None = None
 
 
-Domain = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+def _torn(value: Any) -> Iterator[str]:
+    """Keys with nothing behind them: what YAML makes of a text with a comma in it, inside of braces."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if part is None and key not in ("default", "const"):
+                yield str(key)
+            yield from _torn(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _torn(part)
+
+
+def _tool_problems(tool: Tool) -> list[str]:
+    torn = [
+        f"{tool.name}: {key!r}: expected a value; put texts with commas in quotes"
+        for key in _torn(tool.parameters)
+    ]
+    return [*torn, *unusable(tool)]
 
 
 def _entries(path: Path) -> list[tuple[str, Any]]:
@@ -159,6 +177,7 @@ def scan_pairs(path: Path) -> tuple[list[ToolPair], list[str]]:
         except ValueError as error:
             problems.append(f"{named}: {printable(str(error))[:600]}")
             continue
+        problems += [f"{named}: {p}" for tool in pair.tools for p in _tool_problems(tool)]
         problems += [f"{named}: {p}" for p in pair_problems(pair)]
         pairs.append(pair)
     return pairs, problems
@@ -179,6 +198,6 @@ def scan_tools(path: Path) -> tuple[list[Tool], list[str]]:
         except ValueError as error:
             problems.append(f"{where}: {printable(str(error))[:600]}")
             continue
-        problems += [f"{where} ({tool.name}): {p}" for p in unusable(tool)]
+        problems += [f"{where}: {p}" for p in _tool_problems(tool)]
         tools.append(tool)
     return tools, problems
