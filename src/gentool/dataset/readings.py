@@ -19,7 +19,7 @@ class Labels(Record):
 
     strong: Grade
     weak: Grade
-    best: str | None
+    best: str | None = None
 
 
 class Reading(IdRecord):
