@@ -88,7 +88,6 @@ def test_check_fails_and_still_ends_with_its_figures(tmp_path: Path, monkeypatch
     pairs = read_pairs(PAIRS)[:12]
     (tmp_path / "open" / "pairs.jsonl.gz").write_bytes(packed(pairs))
     monkeypatch.setattr(data, "OPEN", tmp_path / "open")
-    monkeypatch.setattr("gentool.dataset.checks.embedding_accuracy", lambda pairs: None)
     found = CliRunner().invoke(app, ["data", "check"])
     assert found.exit_code == 2
     figures = json.loads(found.stdout.strip().splitlines()[-1])

@@ -47,7 +47,7 @@ def check_dataset(
 ) -> Checked:
     """Run every check. The order of ``pairs`` and ``tools`` does not matter.
 
-    ``embedding``: measure the embedding ranker too, which takes half a minute and decides nothing.
+    ``embedding``: measure the embedding ranker too, which takes minutes and decides nothing.
     """
     checked = Checked()
     _sizes(checked, pairs, tools)

@@ -170,7 +170,11 @@ def export(
 
 
 @app.command()
-def check() -> None:
+def check(
+    embedding: Annotated[
+        bool, typer.Option("--embedding", help="Measure the embedding ranker too; takes minutes.")
+    ] = False,
+) -> None:
     """Run all checks of the open dataset; ends with its figures as one JSON object.
 
     \b
@@ -182,7 +186,7 @@ def check() -> None:
 
     path = data.OPEN / "readings.jsonl.gz"
     readings = [Reading.model_validate(value) for _, value in read_jsonl_lines(path)]
-    checked = check_dataset(_read(None), read_tools(data.OPEN / "tools.jsonl.gz"), readings)
+    checked = check_dataset(_read(None), read_tools(data.OPEN / "tools.jsonl.gz"), readings, embedding)
     table = Table("figure", "value", box=SIMPLE_HEAD)
     for name, value in checked.figures.items():
         table.add_row(Text(name), Text(json.dumps(value, ensure_ascii=False)))
