@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gentool import __version__
 from gentool.command import RUNS as _RUNS
-from gentool.command import Recipe, Runs, Settings
+from gentool.command import Recipe, Runs, Settings, look_at
 from gentool.command import escape as _escape
 from gentool.command import fail as _fail
 from gentool.command import run_until as _run
@@ -128,7 +128,7 @@ def train(
         from gentool.training.dry_run import estimate
 
         with tempfile.TemporaryDirectory() as scratch:  # looking changes nothing
-            made = _run(recipe, set_, Path(scratch), "build")
+            made = look_at(recipe, set_, runs, Path(scratch))
             config, progress = made.config, made.progress
             base = None if random_init and config.model.path else made.base()
             for table in estimate(config, made.samples(), made.tools(), base, progress):
@@ -202,7 +202,7 @@ def preview(
         raise ConfigError(f"--task: expected rank, select, joint, chat, all or synth; found {task!r}")
     console = Console()
     with tempfile.TemporaryDirectory() as folder:  # looking changes nothing
-        made = _run(recipe, set_, Path(folder), "build")
+        made = look_at(recipe, set_, runs, Path(folder))
         for panel in preview_samples(made.config, made.base(), made.samples(), made.tools(), number, task):
             console.print(panel)
 

@@ -70,16 +70,32 @@ def stoppable(folder: Path, progress: Progress) -> Iterator[None]:
 
 
 def run_until(recipe: Path, settings: list[str] | None, runs: Path, until: Step) -> Run:
-    """Do the steps of a recipe up to ``until``; of several processes only the first one comes back."""
+    """Do the steps of a recipe up to ``until``; of several processes only the first one comes back.
+
+    A teacher behind a server is asked for what is missing only if all is to be done, up to the report.
+    """
     config: Config = load_config(recipe, settings)
-    return run_config(config, runs / config.name, until)
+    return run_config(config, runs / config.name, until, ask=until == "report")
 
 
-def run_config(config: Config, folder: Path, until: Step, plan: Plan | None = None) -> Run:
-    """The same, for options that were read and a folder."""
+def look_at(recipe: Path, settings: list[str] | None, runs: Path, scratch: Path) -> Run:
+    """What ``build`` would make of a recipe, in the folder ``scratch``: looking changes nothing, and asks nobody."""
+    config: Config = load_config(recipe, settings)
+    return run_config(config, scratch / config.name, "build", ask=False, made=runs / config.name)
+
+
+def run_config(
+    config: Config,
+    folder: Path,
+    until: Step,
+    plan: Plan | None = None,
+    ask: bool = True,
+    made: Path | None = None,
+) -> Run:
+    """The steps for options that were read and a folder; ``plan``, ``ask`` and ``made`` as in :class:`Run`."""
     progress = Progress(None if is_first() else Console(quiet=True))
     with stoppable(folder, progress):
-        run = Run(config, folder, progress, plan)
+        run = Run(config, folder, progress, plan, ask, made)
         run.until(until)
     if not is_first():
         raise typer.Exit

@@ -39,13 +39,27 @@ _BASE_FILES = (
 
 
 class Run:
-    """The files of a run folder, and the steps that make them. ``plan``: of the synthesis, if it was made before."""
+    """The files of a run folder, and the steps that make them. ``plan``: of the synthesis, if it was made before.
 
-    def __init__(self, config: Config, folder: Path, progress: Progress, plan: Plan | None = None) -> None:
+    ``ask``: whether a model behind a server may be asked for pairs, which costs. ``made``: another run folder, whose
+    synthesized pairs are taken, as they are, where there are any.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        progress: Progress,
+        plan: Plan | None = None,
+        ask: bool = True,
+        made: Path | None = None,
+    ) -> None:
         self.config = config
         self.folder = folder
         self.progress = progress
         self.plan = plan
+        self.ask = ask
+        self.synthesized = made if made and (made / "pairs.jsonl").is_file() else folder
         self.lineage = Lineage(folder / "lineage.json")
 
     @property
@@ -81,7 +95,7 @@ class Run:
     def _until(self, step: Step) -> None:
         for name in STEPS:
             # Pairs that are given need no synthesis, unless it is asked for.
-            if name == "synthesize" != step and not self._makes_pairs:
+            if name == "synthesize" != step and not (self._makes_pairs and self.synthesized == self.folder):
                 continue
             if self.progress.stopping:
                 raise Stopped
@@ -111,13 +125,13 @@ class Run:
     @property
     def catalog(self) -> Path:
         """The tools that pairs were synthesized from."""
-        return self.folder / "catalog.jsonl"
+        return self.synthesized / "catalog.jsonl"
 
     def _input_paths(self) -> tuple[Path, list[Path]]:
         names = self.config.data.tool_files
         tools = [self.catalog if name == "catalog" else data.tools_file(name) for name in names]
         if self._makes_pairs:
-            return self.folder / "pairs.jsonl", tools
+            return self.synthesized / "pairs.jsonl", tools
         return data.pairs_file(self.config.data.pairs or "package"), tools
 
     def synthesize(self) -> None:
@@ -126,7 +140,7 @@ class Run:
         from gentool.synthesis.synthesize import synthesize
 
         self._write_config()
-        funnel = synthesize(self.config, self.folder, self.progress, self.lineage, self.plan)
+        funnel = synthesize(self.config, self.folder, self.progress, self.lineage, self.plan, self.ask)
         self.progress.console.print(funnel_table(funnel))
 
     def _scenario_files(self) -> list[Path]:

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from gentool.jsonl import printable
+
 
 class Stopped(KeyboardInterrupt):
     """Work was asked to stop, saved what it had and stopped."""
@@ -47,8 +49,10 @@ class Progress:
         self._labels: dict[TaskID, tuple[str, int, float]] = {}
 
     def say(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._bars.console.print(text, highlight=False)
+        """Print a line above the bars. It may come from a server: nothing in it is markup, or steers the terminal."""
+        self._bars.console.print(
+            printable(text), markup=False, highlight=False, soft_wrap=not self.console.is_terminal
+        )
 
     def start(self, label: str, total: int) -> TaskID:
         """A new bar of ``total`` steps."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from gentool.config import Config, ConfigError
+from gentool.config import Config, ConfigError, ServerConfig
 from gentool.jsonl import error_lines, excerpt, printable
 from gentool.strict_yaml import dump_yaml, parse_yaml
 
@@ -29,7 +30,8 @@ def _known_keys(path: tuple[str | int, ...]) -> list[str]:
 
 def _describe(error: ValidationError, where: str) -> str:
     lines = error_lines(error, where)
-    for i, part in enumerate(error.errors()[: len(lines)]):
+    parts = error.errors()[: len(lines)]
+    for i, part in enumerate(parts):
         if part["type"] == "extra_forbidden":
             *path, key = part["loc"]
             known = _known_keys(tuple(path))
@@ -37,7 +39,26 @@ def _describe(error: ValidationError, where: str) -> str:
             field = printable(".".join(map(str, part["loc"]))[:200])
             hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
             lines[i] = f"{where}: {field}: unknown key; {hint}"
-    return "\n".join(lines)
+        elif part["type"] == "missing":  # the section that lacks it may hold a key, by mistake
+            field = printable(".".join(map(str, part["loc"]))[:200])
+            lines[i] = f"{where}: {field}: expected a value; found none. Fix: add it."
+    told = [line for line, part in zip(lines, parts, strict=False) if not _of_other_kind(part)]
+    return "\n".join([*map(_plain_place, told), *lines[len(parts) :]])
+
+
+def _of_other_kind(part: Any) -> bool:
+    """Whether an error is only that a value, a section or a word, is not of the other kind that may stand there.
+
+    It would repeat the whole section, with a key that someone wrote there by mistake.
+    """
+    kind = str(part["loc"][-1]) if part["loc"] else ""
+    section = isinstance(part["input"], dict)
+    return (kind.startswith("literal[") and section) or (kind == ServerConfig.__name__ and not section)
+
+
+def _plain_place(line: str) -> str:
+    """Without the names of kinds that pydantic puts into the path of an option."""
+    return re.sub(rf"\.(literal\[[^]]*\]|{ServerConfig.__name__})(?=[.:])", "", line, count=1)
 
 
 def _override(tree: dict[str, Any], setting: str) -> None:

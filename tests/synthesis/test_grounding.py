@@ -306,3 +306,15 @@ def test_dates_at_the_edge_of_the_calendar() -> None:
     )
     assert ground("2026-01-01", "last year, 40 weeks ago", datetime(1, 1, 1)) == "none"
     assert timedelta(0) == NOW - NOW
+
+
+def test_a_number_of_thousands_of_digits_is_not_said() -> None:
+    tool = Tool(
+        function=Function(
+            name="a",
+            description="Adds one.",
+            parameters={"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+        )
+    )
+    draft = QueryDraft(query="How much is one more than 9?", intended="a")
+    assert ground_call(tool, draft, CallDraft(arguments={"n": 10**4000}))[0] == {"n": "none"}

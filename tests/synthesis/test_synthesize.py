@@ -18,7 +18,7 @@ from gentool.catalog.schema import pair_problems
 from gentool.jsonl import read_jsonl
 from gentool.synthesis.records import Unit
 from tests.conftest import read_json
-from tests.llm.fake_server import Answer, FakeServer
+from tests.llm.fake_server import Answer, FakeServer, error
 from tests.synthesis.scripted import funnel, made, play, rows
 from tests.test_survival import Machine, printed, small_disk  # noqa: F401
 
@@ -475,7 +475,7 @@ def test_a_decision_changes_the_pairs_when_they_are_built_again(
     teacher: FakeServer, gentool: Command, synthesis: Synthesis, tmp_path: Path
 ) -> None:
     recipe = synthesis(tools=12)
-    assert gentool("build", recipe) == 0
+    assert gentool("synthesize", recipe) == 0
     unit = read_jsonl(Unit, run(tmp_path) / "synthesis/units.jsonl")[0]
     decision = {
         "item": unit.items[0].id,
@@ -491,3 +491,137 @@ def test_a_decision_changes_the_pairs_when_they_are_built_again(
     assert unit.items[0].draft.query not in {q.query for p in built for q in p.queries}
     assert gentool("build", recipe, "--set", "synthesis.require_review=true") == 2
     assert funnel(run(tmp_path))["queries_unreviewed"] == 12 * 4 - 1
+
+
+def test_only_synthesize_and_run_ask_a_teacher(
+    teacher: FakeServer,
+    gentool: Command,
+    synthesis: Synthesis,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What is asked for by the way would be paid without a limit, or even be thrown away with a preview."""
+    recipe = synthesis(tools=12, at_once=2)
+    looks = [
+        ["build", recipe],
+        ["preview", recipe, "-n", 1],
+        ["train", recipe, "--dry-run"],
+        ["export", recipe, "--format", "trl", "--out", tmp_path / "out"],
+    ]
+    for words in looks:
+        assert gentool(*words) == 2
+        assert "recipe tiny: expected pairs" in capsys.readouterr().err
+    assert teacher.bodies == []
+    assert gentool("synthesize", recipe, "--max-requests", 60) == 2
+    asked = len(teacher.bodies)
+    pairs = (run(tmp_path) / "pairs.jsonl").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert gentool("build", recipe, "--set", "data.tools=[catalog, package]") == 0
+    assert "seeds are left; `gentool synthesize RECIPE`" in " ".join(capsys.readouterr().err.split())
+    assert (run(tmp_path) / "pairs.jsonl").read_text(encoding="utf-8") == pairs
+    assert len(teacher.bodies) == asked == 60
+
+
+def test_a_look_takes_the_pairs_that_are_there_and_changes_nothing(
+    teacher: FakeServer,
+    gentool: Command,
+    synthesis: Synthesis,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = synthesis(tools=12)
+    assert gentool("synthesize", recipe) == 0
+    asked = len(teacher.bodies)
+    before = {p: p.stat().st_mtime_ns for p in run(tmp_path).rglob("*") if p.is_file()}
+    model = (
+        "model={random_init: {architecture: qwen3, hidden_size: 32, layers: 1, heads: 2, key_value_heads: 1}}"
+    )
+    assert (
+        gentool("train", recipe, "--dry-run", "--set", "data.tools=[catalog, package]", "--set", model) == 0
+    )
+    assert "training" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in run(tmp_path).rglob("*") if p.is_file()} == before
+    assert len(teacher.bodies) == asked
+
+
+def test_a_merge_of_shards_that_are_not_done_asks_nothing(
+    teacher: FakeServer,
+    gentool: Command,
+    synthesis: Synthesis,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = synthesis(tools=12, at_once=1)
+    for shard in ("1/2", "2/2"):
+        assert gentool("synthesize", recipe, "--shard", shard, "--max-requests", 16) == 2
+    asked = len(teacher.bodies)
+    folders = [tmp_path / f"runs/tiny-shard-{i}-of-2" for i in (1, 2)]
+    capsys.readouterr()
+    assert gentool("merge", *folders, "--out", tmp_path / "whole") == 0
+    assert "seeds are left" in capsys.readouterr().err
+    assert len(teacher.bodies) == asked == 32
+    assert 0 < funnel(tmp_path / "whole")["seeds_left"] < 12
+
+
+def test_a_servers_text_is_no_markup_and_steers_no_terminal(
+    teacher: FakeServer, gentool: Command, synthesis: Synthesis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(body: dict[str, Any], number: int) -> Answer:
+        return error(500, "broken [/gateway] \x1b[31m [bold]") if number == 1 else play(body, number)
+
+    teacher.play = broken
+    server = {"model": "m", "base_url": teacher.url, "max_retries": 1}
+    assert gentool("synthesize", synthesis(tools=2, teacher=server)) == 0
+    told = capsys.readouterr().err
+    assert "broken [/gateway] \\x1b[31m [bold]; trying again" in told and "\x1b" not in told
+
+
+def test_a_preview_says_what_the_whole_will_take(
+    teacher: FakeServer, gentool: Command, synthesis: Synthesis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert gentool("preview", "synth", synthesis(prices={"m": {"input": 1, "output": 2}}), "-n", 1) == 0
+    words = capsys.readouterr().out.split()
+    assert words[words.index("requests") + 1] == str(6 * 7) and "$0." in "".join(words)
+
+
+def test_a_key_in_the_recipe_is_not_repeated(
+    gentool: Command, synthesis: Synthesis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = synthesis()
+    for section in ("{model: m, api_key: sk-secret}", "{api_key_env: sk-secret}"):
+        assert gentool("synthesize", recipe, "--set", f"synthesis.teacher={section}") == 2
+        told = capsys.readouterr().err
+        assert "synthesis.teacher.api_key" in told and "secret" not in told and "rules" not in told
+    assert gentool("synthesize", recipe, "--set", "synthesis.teacher=rule") == 2
+    assert "synthesis.teacher: Input should be 'rules'" in capsys.readouterr().err
+
+
+def test_a_unit_that_is_damaged_is_named_with_its_line(
+    teacher: FakeServer,
+    gentool: Command,
+    synthesis: Synthesis,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    recipe = synthesis(tools=3, at_once=1)
+    assert gentool("synthesize", recipe) == 0
+    path = run(tmp_path) / "synthesis/units.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    unit = json.loads(lines[1])
+    for change, code, told in [
+        ({"items": "none"}, 2, "units.jsonl:2: unit: items: Input should be a valid tuple"),
+        ({"seed": {**unit["seed"], "id": "f" * 40}}, 0, "1 lines are damaged"),
+        ({"seed": {**unit["seed"], "id": "-5"}}, 0, "1 lines are damaged"),
+    ]:
+        changed = [lines[0], json.dumps(unit | change), *lines[2:]]
+        path.write_text("\n".join(changed) + "\n", encoding="utf-8")
+        assert gentool("synthesize", recipe) == code
+        assert told in capsys.readouterr().err
+    assert len(set(requests(teacher))) == len(requests(teacher))
+
+
+def test_few_requests_finish_some_seeds_and_do_not_begin_many(
+    teacher: FakeServer, gentool: Command, synthesis: Synthesis, tmp_path: Path
+) -> None:
+    assert gentool("synthesize", synthesis(tools=40), "--max-requests", 30) == 2
+    assert len(teacher.bodies) == 30 and funnel(run(tmp_path))["pairs"] >= 3

@@ -74,3 +74,22 @@ def test_a_prompt_of_others_reaches_nothing(tmp_path: Path, source: str) -> None
     (tmp_path / "judge.jinja").write_text(f"{{% block user %}}{source}{{% endblock %}}", encoding="utf-8")
     with pytest.raises(PromptError, match=r"judge\.jinja.*Fix: "):
         Prompts(tmp_path).messages("judge", x="", **CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{% block user %} {% endblock %}", "its block `user` is empty"),
+        ('{% include "judge.jinja" %}{% block user %}x{% endblock %}', "goes round in a circle"),
+        (
+            "{% macro m() %}{{ m() }}{% endmacro %}{% block user %}{{ m() }}{% endblock %}",
+            "no block `user`|circle|undefined",
+        ),
+        ("{% block user %}{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}{% endblock %}", "circle|undefined"),
+    ],
+)
+def test_a_prompt_that_says_nothing_or_never_ends_is_refused(tmp_path: Path, source: str, told: str) -> None:
+    (tmp_path / "judge.jinja").write_text(source, encoding="utf-8")
+    with pytest.raises(PromptError, match=told) as error:
+        Prompts(tmp_path).messages("judge", tools=[{}, {}], queries=[], language="English", domain=None)
+    assert "judge.jinja" in str(error.value) and "Fix:" in str(error.value)

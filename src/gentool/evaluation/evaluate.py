@@ -7,8 +7,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from gentool.config import Config, ModelKey, ServerConfig
 from gentool.evaluation.metrics import Answers, probe_metrics
 from gentool.evaluation.predict import Asker
@@ -44,9 +42,7 @@ def evaluate_models(
     asked = choose_probes(probes, options.rank, options.max_prompts, config.seed)
 
     scored = options.rank and options.rank_by == "score"
-
-    def say(text: str) -> None:
-        progress.say(escape(text))
+    say = progress.say
 
     def metrics(asker: Asker[Any], ranker: Asker[Any] | None, joint: bool) -> list[dict[str, float] | None]:
         return _metrics(asker, ranker, asked, tools, options.rank, joint, folder / asker.model, progress)

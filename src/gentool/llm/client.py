@@ -77,7 +77,7 @@ class Client:
         if budget and budget.max_cost is not None and prices is None:
             raise BudgetError(
                 f"{self.name}: the prices of {self.server.model!r} are unknown, so that `max_cost` cannot be kept. "
-                "Fix: give them in `prices` (input and output, US dollars for a million tokens), or limit "
+                "Fix: give them in `synthesis.prices` (input and output, US dollars for a million tokens), or limit "
                 "`max_requests` instead."
             )
         return Session(self, stopping, budget or Budget(), prices)

@@ -77,12 +77,13 @@ def merge(
     with stoppable(out, progress):
         merge_shards(shards, out)
     config = load_config(out / "config.yaml")
-    run_config(config, out, "synthesize")
+    run_config(config, out, "synthesize", ask=False)
     print(f"Pairs: {out / 'pairs.jsonl'}")
 
 
 def preview_synthesis(config: Config, runs: Path, number: int, ask: bool) -> None:
-    """Show the prompts of a few seeds and, if ``ask``, what becomes of these seeds."""
+    """Show the prompts of a few seeds, what all of them will take and, if ``ask``, what becomes of these few."""
+    from gentool.synthesis.estimate import estimate, estimate_table
     from gentool.synthesis.plan import make_plan
     from gentool.synthesis.preview import preview_prompts, preview_units, unit_panels
 
@@ -91,6 +92,9 @@ def preview_synthesis(config: Config, runs: Path, number: int, ask: bool) -> Non
     plan = make_plan(config, folder)
     for panel in preview_prompts(plan, number):
         console.print(panel)
+    made = estimate(plan)
+    if made.seeds:
+        console.print(estimate_table(made, plan))
     if not ask:
         return
     progress = Progress()

@@ -194,7 +194,10 @@ def _parts(value: Any, branches: list[dict[str, Any]], evidence: Evidence, root:
 def _said(value: str | int | float, evidence: Evidence) -> Ground:
     """``query`` or ``now`` if the query says the value, on its own or counted from the current date; else ``none``."""
     if isinstance(value, int | float):
-        return _said_number(float(value), evidence)
+        try:
+            return _said_number(float(value), evidence)
+        except OverflowError:  # an integer of hundreds of digits
+            return "none"
     if _says_text(value, evidence):
         return "query"
     return _said_time(value.strip(), evidence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gentool.jsonl import append_lines, parse_record, to_json
+from gentool.jsonl import RecordError, append_lines, parse_record, to_json
 from gentool.synthesis.records import Unit
 
 
@@ -66,7 +67,16 @@ class Units:
         if place is None:
             return None
         file.seek(place)
-        return parse_record(Unit, json.loads(file.readline()), f"{self.path} at byte {place}")
+        value = json.loads(file.readline())
+        try:
+            return parse_record(Unit, value, "unit")
+        except RecordError as error:
+            file.seek(0)
+            line = file.read(place).count(b"\n") + 1
+            raise RecordError(
+                f"{self.path}:{line}: {error} Or delete the line: the unit is made anew, from the answers "
+                "that are kept."
+            ) from None
 
     def append(self, unit: Unit) -> None:
         """Add a unit; it is on the disk when this returns. It is not found until the file is read anew."""
@@ -97,7 +107,8 @@ def _head(line: bytes) -> tuple[str, str] | None:
     try:
         value = json.loads(line)
         seed, settings = value["seed"]["id"], value["settings"]
-        int(seed, 16)
+        if not re.fullmatch("[0-9a-f]{1,16}", seed):
+            return None
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return (seed, settings) if isinstance(settings, str) else None

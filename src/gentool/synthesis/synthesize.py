@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gentool import __version__
-from gentool.config import Config, ServerConfig
+from gentool.config import Config, ConfigError, ServerConfig, SynthesisConfig
 from gentool.jsonl import GenToolError, read_json_object, write_jsonl
 from gentool.lineage import Lineage, files_hash
 from gentool.llm.budget import Budget, BudgetSpent
@@ -24,6 +26,12 @@ from gentool.synthesis.records import Seed, Unit
 from gentool.synthesis.shards import note_shard
 from gentool.synthesis.teacher import Teacher
 from gentool.synthesis.unit import make_unit
+
+
+def _at_once(config: SynthesisConfig) -> int:
+    """Seeds under way at once: of few requests some seeds are to be finished, and not many begun."""
+    requests = 3 + 4 * math.ceil(config.queries / config.batch_size)  # of a seed, at most
+    return min(config.at_once, max(1, (config.max_requests or sys.maxsize) // requests))
 
 
 @asynccontextmanager
@@ -72,7 +80,7 @@ class Work:
     async def units(self, seeds: Iterable[Seed], teacher: Teacher) -> None:
         """Make the units of all seeds, at most ``synthesis.at_once`` at a time. Raises the first failure."""
         left = iter(seeds)
-        await asyncio.gather(*(self._worker(left, teacher) for _ in range(self._plan.config.at_once)))
+        await asyncio.gather(*(self._worker(left, teacher) for _ in range(_at_once(self._plan.config))))
         if self._failure is not None:
             raise self._failure
         if self._lost:
@@ -96,24 +104,41 @@ class Work:
 
 
 def synthesize(
-    config: Config, folder: Path, progress: Progress, lineage: Lineage, plan: Plan | None = None
+    config: Config,
+    folder: Path,
+    progress: Progress,
+    lineage: Lineage,
+    plan: Plan | None = None,
+    ask: bool = True,
 ) -> dict[str, Any]:
     """Make the units that are missing, then ``pairs.jsonl``, ``rejected.jsonl`` and the funnel, which is returned.
 
-    ``plan``: if it was made before; that of a shard, for instance.
+    ``plan``: if it was made before; that of a shard, for instance. Without ``ask`` no server is asked: what is there
+    is put together.
 
-    Raises :class:`Stopped` when asked to stop; :class:`LLMError` or :class:`BudgetSpent` where the server or the
-    budget end the work, after what is there was put together.
+    Raises :class:`ConfigError` if nothing is there and nobody may be asked; :class:`Stopped` when asked to stop;
+    :class:`LLMError` or :class:`BudgetSpent` where the server or the budget end the work, after what is there was put
+    together.
     """
     started = datetime.now(UTC)
     plan = plan.refreshed(folder) if plan else make_plan(config, folder)
+    left = sum(1 for _ in plan.left())
+    held_back = left > 0 and not ask and isinstance(plan.config.teacher, ServerConfig)
+    if held_back and not len(plan.units):
+        raise ConfigError(
+            f"recipe {config.name}: expected pairs made with its `synthesis`; found none, and only `gentool "
+            "synthesize` and `gentool run` ask a teacher for them. Fix: gentool synthesize RECIPE"
+        )
     note_shard(folder, plan, config)
     write_jsonl(folder / "catalog.jsonl", plan.tools)
     if plan.units.damaged:
         progress.say(f"{plan.units.path}: {plan.units.damaged:,} lines are damaged and left out")
     failure: GenToolError | None = None
-    left = sum(1 for _ in plan.left())
-    if left:
+    if held_back:
+        progress.say(
+            f"synthesis: {left:,} seeds are left; `gentool synthesize RECIPE` asks the teacher for them"
+        )
+    elif left:
         try:
             _make_units(plan, folder, left, progress)
         except (LLMError, BudgetSpent) as error:

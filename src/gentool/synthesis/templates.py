@@ -74,8 +74,20 @@ class Prompts:
             texts = {role: "".join(block(made)).strip() for role, block in template.blocks.items()}
         except PromptError:
             raise
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, OSError) as error:
+        except RecursionError:
+            raise self._error(name, "it goes round in a circle") from None
+        except (
+            TemplateError,
+            AttributeError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            OSError,
+        ) as error:
             raise self._error(name, error) from None
+        if not texts["user"]:
+            raise self._error(name, "its block `user` is empty")
         return [{"role": role, "content": texts[role]} for role in ("system", "user") if texts.get(role)]
 
     def _error(self, name: str, error: object) -> PromptError:
@@ -84,8 +96,9 @@ class Prompts:
             path = str(self._folder / path)
         line = getattr(error, "lineno", None)
         where = f"{path}:{line}" if line else path
+        reason = printable(str(error))[:200].rstrip(".")
         return PromptError(
-            f"{printable(where)}: the prompt cannot be rendered: {printable(str(error))[:200]}. Fix: correct the file; "
+            f"{printable(where)}: the prompt cannot be rendered: {reason}. Fix: correct the file; "
             "start from the one of that name in gentool/synthesis/prompts."
         )
 
