@@ -268,7 +268,9 @@ def test_the_budget_in_dollars(fake_server: FakeServer) -> None:
 
 
 def test_a_limit_in_dollars_needs_prices(fake_server: FakeServer) -> None:
-    with pytest.raises(BudgetError, match=r"row: the prices of 'm' are unknown.*Fix: give them in `prices`"):
+    with pytest.raises(
+        BudgetError, match=r"row: the prices of 'm' are unknown.*Fix: give them in `synthesis.prices`"
+    ):
         client(fake_server).session(budget=Budget(max_cost=1))
     assert not fake_server.bodies
 

@@ -62,6 +62,11 @@ def named_tool(form: str, made: dict[str, Any]) -> None:
         made["queries"][0]["query"] += ", with search_hotels"
 
 
+def flood(form: str, made: dict[str, Any]) -> None:
+    if form == "QueriesAnswer":
+        made["queries"] *= 300
+
+
 def call(change: dict[str, Any], **others: Any) -> Spoil:
     """Change the first call of the tool that has ``max_price``."""
 
@@ -109,6 +114,7 @@ FAULTS: dict[str, tuple[Spoil, str, str]] = {
     "an invented value": (call({"max_price": 9876}), "queries", "grounding"),
     "a quotation that is none": (call({"city": "Paris"}, derived={"city": "city of love"}), "queries", "grounding"),
     "a missing argument": (call({}, missing=["city"]), "queries", "missing_argument"),
+    "a flood of queries": (flood, "pairs", "queries"),
     "a duplicate": (duplicate_query, "queries", "duplicate"),
     "a tool's name in a query": (named_tool, "queries", "names_tool"),
     "reversed order": (reversed_order, "disagreed", "judge_order"),

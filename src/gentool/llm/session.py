@@ -20,6 +20,9 @@ from gentool.llm.writer import CacheWriter
 if TYPE_CHECKING:
     from gentool.llm.client import Client
 
+QUIET = 30.0
+"""Seconds from one message about a failure that may pass to the next."""
+
 BREAKER = 5
 """So many calls lost in a row, each after all its retries or refused for what it is, end a session."""
 
@@ -70,7 +73,7 @@ class Session:
         self.ended: Exception | None = None
         """Why nothing more is sent."""
         self._lost_in_a_row = 0
-        self._complained = False
+        self._quiet_until = 0.0
 
     async def __aenter__(self) -> Session:
         if self.client.cache:
@@ -179,7 +182,6 @@ class Session:
                     crowded = failure.status in CROWDED
                 else:
                     self.limiter.succeeded(ticket)
-                    self._complained = False
                     bill.paid(self._forecast.learn(body, reply))
                     return reply
             with contextlib.suppress(TimeoutError):
@@ -203,8 +205,8 @@ class Session:
             first = not self.limiter.cuts
             if self.limiter.refused(ticket, wait) and first:
                 say(f"{name}: {failure}; going on as fast as it lets")
-        elif not self._complained:
-            self._complained = True
+        elif (now := asyncio.get_running_loop().time()) >= self._quiet_until:
+            self._quiet_until = now + QUIET
             say(f"{name}: {failure}; trying again")
 
     def _failed(self, failure: Failure, tentative: bool) -> LLMError:

@@ -141,8 +141,10 @@ def _failed_check(answer: str) -> str:
     return "name" if name_findings(read.name) else "schema"
 
 
-def _query_problems(answer: QueriesAnswer, names: Sequence[str]) -> list[str]:
+def _query_problems(answer: QueriesAnswer, names: Sequence[str], number: int) -> list[str]:
     problems = []
+    if len(answer.queries) > 3 * number:
+        problems.append(f"queries: expected {number}; found {len(answer.queries)}")
     for i, query in enumerate(answer.queries):
         if query.better not in names:
             problems.append(f"queries.{i}.better: expected one of {list(names)}; found {query.better!r}")
@@ -257,7 +259,7 @@ class LLMTeacher:
             self.queries_prompt(tools, derivation, number, examples),
             QueriesAnswer,
             [t.id for t in tools],
-            lambda answer: _query_problems(answer, names),
+            lambda answer: _query_problems(answer, names, number),
         )
         drafts = [
             QueryDraft(query=q.query.strip(), now=q.now or None, intended=q.better, reason=q.reason)

@@ -1,0 +1,65 @@
+"""``python -m gentool.nano``: pretrain gentool-nano. The same command goes on where a run was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gentool.jsonl import GenToolError
+
+
+def _count(text: str) -> int:
+    """``60M`` -> 60,000,000. Raises ``ValueError``."""
+    units = {"k": 1e3, "m": 1e6, "g": 1e9}
+    unit = units.get(text[-1:].lower(), 1)
+    return int(float(text[:-1] if unit > 1 else text) * unit)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m gentool.nano", description=__doc__)
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to train in; the model is in OUT/model"
+    )
+    parser.add_argument("--tokens", type=_count, default=60_000_000, help="unique tokens to compute, as 60M")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="threads of the CPU; all if not given")
+    parser.add_argument("--width", type=int, default=192, help="width of the model, a multiple of 32")
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--vocabulary", type=int, default=4096)
+    parser.add_argument("--batch", type=_count, default=2048, help="tokens of a step")
+    parser.add_argument("--bf16", action="store_true", help="autocast; default on CUDA")
+    parser.add_argument(
+        "--open", action="store_true", help="train on the train groups of the open dataset too"
+    )
+    parser.add_argument("--no-real", action="store_true", help="leave out operations of installed packages")
+    given = parser.parse_args(arguments)
+
+    import torch
+
+    from gentool.nano.model import Shape
+    from gentool.nano.train import Plan, Training
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    plan = Plan(
+        tokens=given.tokens,
+        seed=given.seed,
+        shape=Shape(given.width, given.layers, given.vocabulary),
+        batch=given.batch,
+        bf16=given.bf16 or torch.cuda.is_available(),
+        open=given.open,
+        real=not given.no_real,
+    )
+    try:
+        training = Training(plan, given.out, say=lambda text: print(text, flush=True))
+        training.run()
+        training.export()
+    except GenToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""The card of a trained nano: what it is, what it was trained on, what it cost, how it learned, what it cannot do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gentool.nano.lexicon import lexicon
+
+_CARD = """\
+---
+license: apache-2.0
+library_name: transformers
+tags: [tool-calling, tiny]
+---
+# gentool-nano
+
+A Llama of {parameters:,} parameters ({layers} layers, width {width}) with a vocabulary of {vocabulary:,}
+tokens, pretrained from random weights
+to read tools in its context, rank them and write a call. It is made for experiments that need no GPU and no
+model hub, not for use.
+
+Made by `python -m gentool.nano` with this plan, reproducibly on one kind of machine:
+
+```json
+{plan}
+```
+
+## Data
+
+All of it is made by the recipe, in English:
+
+- tool worlds, drawn anew in every step: {actions} actions x {things} things x qualifiers x arguments of 12
+  kinds, and invented words; 1 to
+  20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture;
+- plain texts: repeated tokens and words, pairs to recall;
+- {real_tools:,} operations of installed packages (botocore and google-api-python-client, Apache-2.0),
+  shortened, for rankings;
+- {open_pairs:,} pairs of the train group (T) of the open dataset. None of its other groups was read.
+
+Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the training.
+
+## Cost and curve
+
+{tokens:,} unique tokens (a list of tools counts once for all its requests) in {steps:,} steps, {hours:.2f}
+hours of optimizer steps.
+
+| tokens | stage | loss | right name, call | right name, ranking | two tools |
+|---|---|---|---|---|---|
+{curve}
+
+The names are judged on made-up tools of the stage's lists, with teacher forcing. The loss is a mean over
+documents, requests and answers
+of that stage, so it cannot be compared between stages.
+
+## Limits
+
+It knows next to nothing about the world and little English beyond its templates. Dates relative to today,
+numbers in words and synonyms that
+training did not show are often wrong. Descriptions of arguments are not in its prompts. One call an answer;
+{context} tokens of context.
+"""
+
+ROWS = 20
+"""Lines of the curve that the card shows."""
+
+
+def model_card(
+    plan: Mapping[str, Any],
+    sources: Mapping[str, int],
+    state: Mapping[str, Any],
+    log: Sequence[Mapping[str, Any]],
+    parameters: int,
+    asks: int,
+    context: int,
+) -> str:
+    """The card as Markdown; ``log``: the lines of ``log.jsonl``."""
+    words = lexicon()
+    every = max(1, -(-len(log) // ROWS))
+    shown = [line for n, line in enumerate(log) if (len(log) - 1 - n) % every == 0]
+    curve = "\n".join(
+        f"| {x['tokens']:,} | {x['stage'] + 1} | {x['loss']:.2f} | {x['select_right']:.0%} | {x['rank_right']:.0%} "
+        f"| {x['two_tools_right']:.0%} |"
+        for x in shown
+    )
+    return _CARD.format(
+        parameters=parameters,
+        layers=plan["shape"]["layers"],
+        width=plan["shape"]["width"],
+        vocabulary=plan["shape"]["vocabulary"],
+        plan=json.dumps(plan, indent=1),
+        actions=len(words.actions),
+        things=len(words.things),
+        asks=asks,
+        tokens=state["tokens"],
+        steps=state["step"],
+        hours=state["seconds"] / 3600,
+        curve=curve,
+        context=context,
+        **sources,
+    )

@@ -1,0 +1,138 @@
+"""What is learned when: worlds and texts rendered as training rows. A step's rows follow from seed, step and stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from gentool.nano.lexicon import Lexicon
+from gentool.nano.real import cloze_world, open_world
+from gentool.nano.text import recalled, repeated
+from gentool.nano.tokenizer import END
+from gentool.nano.worlds import Ask, Level, World, draw_world
+from gentool.prompting.renderer import Rendered, Renderer
+from gentool.records import Tool, ToolPair
+from gentool.training.shared_prefix.tree import unique_tokens
+
+NAME = 4.0
+"""What the tokens of the first name weigh more than others of an answer: in them lies the choice."""
+
+ASKS = 10
+"""Requests a list of tools: the list is computed once for all of them."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``k``: fewest and most tools. Shares: ``texts`` of plain texts in the tokens, ``copied`` of repeated tokens in
+    these, ``rank`` of rankings, ``real`` of lists of real tools where there are any. ``until``: share of the budget at
+    which the stage is over at the latest; ``batch``: share of the tokens of a step."""
+
+    k: tuple[int, int]
+    level: Level
+    texts: float
+    rank: float
+    until: float
+    real: float = 0.0
+    copied: float = 0.2
+    batch: float = 1.0
+
+    @property
+    def copies(self) -> bool:
+        """Whether all there is are texts: heads that copy form here within minutes, and beside other aims only late."""
+        return self.texts == 1
+
+
+STAGES = (
+    Stage((1, 2), Level(2), 1.0, 0.5, 0.01, copied=1.0, batch=0.5),
+    Stage(
+        (1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0.0, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7
+    ),
+    Stage((2, 3), Level(2, (3, 1, 0), 0.5, 0.2, 0.0, 0.1, 1, short=True), 0.1, 0.4, 0.12),
+    Stage((2, 5), Level(2, (3, 2, 1), 0.4, 0.3, 0.1, 0.15, 3), 0.1, 0.35, 0.4, 0.1),
+    Stage((1, 10), Level(2, (2, 2, 1), 0.3, 0.4, 0.2, 0.15, 4), 0.05, 0.35, 0.8, 0.2),
+    Stage((1, 20), Level(2, (2, 2, 1), 0.3, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 1.0, 0.2),
+)
+
+
+def draw_level(rng: Random, stage: Stage) -> Level:
+    """The stage's level with a number of tools, small ones more often."""
+    low, high = stage.k
+    k = min(rng.randint(low, high), rng.randint(low, high)) if high > 5 else rng.randint(low, high)
+    return Level(**{**stage.level.__dict__, "k": k})
+
+
+class Lessons:
+    """Renders worlds and texts with the product's own renderer."""
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        words: Lexicon,
+        real: Sequence[Tool] = (),
+        pairs: Sequence[ToolPair] = (),
+    ) -> None:
+        self.renderer = renderer
+        self.words = words
+        self.real = real
+        self.pairs = pairs
+
+    def name_of(self, row: Rendered, weight: float = 1.0) -> Rendered:
+        """Of a request's row only the first name in the answer, and what ends it, as the target."""
+        to_id = self.renderer.tokenizer.convert_tokens_to_ids
+        start = row.start + (2 if row.ids[row.start] == to_id("<tool_call>") else 0)
+        ends = {to_id('", "arguments": {'), to_id(END), self.renderer.tokenizer(" >")["input_ids"][0]}
+        end = next(i for i in range(start + 1, len(row.ids)) if row.ids[i] in ends)
+        return Rendered(row.ids[: end + 1], start, weight)
+
+    def ask(self, world: World, ask: Ask, task: Any) -> Rendered:
+        """One request as prompt and target."""
+        return self.renderer.training(ask.query, ask.now, world.tools, task, ask.ranking, ask.call)
+
+    def text(self, rng: Random, copied: float) -> Rendered:
+        """A plain text, every token a target; of that share tokens in any order, their repetition the target."""
+        if rng.random() < copied:
+            half = rng.choices(range(len(self.renderer.tokenizer)), k=rng.randint(12, 40))
+            return Rendered([*half, *half], len(half) + 1, 1.0)
+        text = rng.choice((repeated, recalled))(rng, self.words)
+        ids = self.renderer.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return Rendered([*ids, self.renderer.tokenizer.eos_token_id], 1, 1.0)
+
+    def group(self, rng: Random, stage: Stage) -> list[Rendered]:
+        """The rows of one list of tools."""
+        level = draw_level(rng, stage)
+        sources = [name for name, there in (("real", self.real), ("open", self.pairs)) if there]
+        source = rng.choice(sources) if sources and rng.random() < stage.real else "made"
+        rank = stage.rank
+        if source == "real":
+            world, rank = cloze_world(rng, self.real, min(level.k, 8), ASKS), 1.0
+        elif source == "open":
+            world = open_world(rng, self.pairs, min(level.k, 6), ASKS)
+        else:
+            world = draw_world(rng, self.words, level, ASKS)
+        rows = [self.ask(world, a, "rank" if rng.random() < rank else "select") for a in world.asks]
+        return [*rows, *self.read_too(rows)]
+
+    def read_too(self, rows: list[Rendered]) -> list[Rendered]:
+        """Rows that make the documents and the requests targets as well, weighing less than answers."""
+        user = self.renderer.tokenizer.convert_tokens_to_ids("<|user|>")
+        more = [Rendered(row.ids[: row.start], row.ids.index(user) + 1, 0.2) for row in rows]
+        more += [self.name_of(row, NAME) for row in rows]
+        return [*more, Rendered(rows[0].ids[: rows[0].ids.index(user)], 1, 0.5)]
+
+    def step(self, rng: Random, stage: Stage, tokens: int) -> list[Rendered]:
+        """Rows of about that many unique tokens."""
+        rows: list[Rendered] = []
+        size = texts = 0
+        while size < stage.batch * tokens:
+            if stage.copies or texts < stage.texts * size or (size == 0 and rng.random() < stage.texts):
+                text = self.text(rng, stage.copied)
+                rows.append(text)
+                texts += len(text.ids)
+                size += len(text.ids)
+                continue
+            group = self.group(rng, stage)
+            size += unique_tokens(group)
+            rows += group
+        return rows

@@ -1,0 +1,145 @@
+"""Tools made of an action, a thing, a qualifier and arguments: names, descriptions and schemas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from gentool.nano.lexicon import Action, Lexicon, Thing, invented, qualifiers
+from gentool.nano.values import Parameter, make_parameter, parameters
+from gentool.records import Function, Tool
+
+
+@dataclass(frozen=True)
+class Concept:
+    """What a tool does, before it has a name."""
+
+    action: Action
+    thing: Thing
+    qualifier: tuple[str, tuple[str, ...]] | None
+
+
+@dataclass(frozen=True)
+class MadeTool:
+    """A tool, what it was made of, and the words that its document uses."""
+
+    tool: Tool
+    concept: Concept
+    parameters: tuple[Parameter, ...]
+    verb: str
+    noun: str
+
+
+def draw_concept(rng: Random, words: Lexicon, invent: float) -> Concept:
+    """``invent``: share of words that mean nothing, where the lexicon has such."""
+    share = invent if words.invents else 0.0
+    verb = invented(rng)
+    action = Action((verb,), (verb,)) if rng.random() < share / 2 else rng.choice(words.actions)
+    thing = Thing((invented(rng),), "any") if rng.random() < share else rng.choice(words.things)
+    return Concept(action, thing, rng.choice(qualifiers()) if rng.random() < 0.2 else None)
+
+
+def relative_of(concept: Concept, rng: Random, words: Lexicon, invent: float) -> Concept:
+    """Another concept that shares the thing, the action, or both but the qualifier."""
+    other = draw_concept(rng, words, invent)
+    kind = rng.random()
+    if kind < 0.5:
+        return Concept(other.action, concept.thing, other.qualifier)
+    if kind < 0.85:
+        return Concept(concept.action, other.thing, other.qualifier)
+    return Concept(concept.action, concept.thing, rng.choice(qualifiers()))
+
+
+def draw_parameters(rng: Random, most: int, taken: frozenset[str] = frozenset()) -> tuple[Parameter, ...]:
+    """Up to ``most`` arguments, no two that a request could not tell apart."""
+    pool = [entry for entry in parameters() if entry[1] not in taken]
+    found: list[Parameter] = []
+    leads: set[str] = set()
+    for kind, name, said in rng.sample(pool, k=min(len(pool), rng.randint(0, most) if most else 0)):
+        own = tuple(lead for lead in said if lead not in leads)
+        if own:
+            found.append(make_parameter(kind, name, own, rng.random() < 0.6))
+            leads.update(said)
+    return tuple(found)
+
+
+def _schema(made: tuple[Parameter, ...], rng: Random) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object", "properties": {p.name: dict(p.schema) for p in made}}
+    required = [p.name for p in made if p.required]
+    return {**schema, "required": required} if required else schema
+
+
+STYLES = ("snake", "camel", "kebab", "noun_first", "prefixed")
+
+
+def tool_name(style: str, verb: str, noun: str, qualifier: str, domain: str) -> str:
+    """A name of the parts in a convention."""
+    parts = " ".join([verb, qualifier, noun]).replace("-", " ").split()
+    if style == "noun_first":
+        parts = " ".join([qualifier, noun, verb]).replace("-", " ").split()
+    if style == "prefixed":
+        parts = [domain, *parts]
+    if style == "camel":
+        return (parts[0] + "".join(part.capitalize() for part in parts[1:]))[:64]
+    return ("-" if style == "kebab" else "_").join(parts)[:64].lower()
+
+
+def third_person(verb: str) -> str:
+    """``carry`` -> ``carries``."""
+    if verb.endswith("y") and verb[-2:-1] not in "aeiou":
+        return verb[:-1] + "ies"
+    return verb + ("es" if verb.endswith(("s", "sh", "ch", "x", "z", "o")) else "s")
+
+
+def article(words: str) -> str:
+    return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}"
+
+
+_TAILS = (
+    "",
+    "",
+    "",
+    " Returns the result as a record.",
+    " Fails if nothing is found.",
+    " Needs no approval.",
+    " Takes effect at once.",
+    " Only for your own account.",
+)
+
+
+def _description(rng: Random, verb: str, noun: str, qualifier: str, domain: str, short: bool) -> str:
+    thing = f"{qualifier} {noun}".strip()
+    if short:
+        return f"{verb.capitalize()} {article(thing)}."
+    text = rng.choice(
+        (
+            f"{verb.capitalize()} {article(thing)}.",
+            f"{third_person(verb).capitalize()} {article(thing)}.",
+            f"{third_person(verb).capitalize()} the {thing} of the {domain} service.",
+            f"Use this to {verb} {article(thing)}.",
+            f"Lets you {verb} {article(thing)} in {domain}.",
+            f"{domain.capitalize()}: {verb} the {thing}.",
+        )
+    )
+    return text + rng.choice(_TAILS)
+
+
+def make_tool(
+    rng: Random, concept: Concept, made: tuple[Parameter, ...], style: str, short: bool = False
+) -> MadeTool:
+    """A tool of a concept; its name and its description may use different synonyms. ``short``: plainest texts."""
+    nouns = [word for word in concept.thing.words if len(word.split()) <= 2] or list(concept.thing.words)
+    verb, noun = rng.choice(concept.action.names), nouns[0]
+    qualifier = concept.qualifier[0] if concept.qualifier else ""
+    doc_verb = verb if short or rng.random() < 0.6 else rng.choice(concept.action.names)
+    doc_noun = noun if short or rng.random() < 0.7 else rng.choice(concept.thing.words)
+    domain = concept.thing.domain
+    tool = Tool(
+        function=Function(
+            name=tool_name(style, verb, noun, qualifier, domain),
+            description=_description(rng, doc_verb, doc_noun, qualifier, domain, short),
+            parameters=_schema(made, rng),
+        )
+    )
+    return MadeTool(tool, concept, made, doc_verb, doc_noun)

@@ -1,0 +1,219 @@
+"""Pretraining: from a seed to a model folder, in steps that a killed run goes on from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gentool.jsonl import GenToolError, write_text
+from gentool.models import device
+from gentool.nano.card import model_card
+from gentool.nano.checkpoint import load_checkpoint, save_checkpoint
+from gentool.nano.lessons import ASKS, STAGES, Lessons, Stage, draw_level
+from gentool.nano.lexicon import lexicon
+from gentool.nano.model import Shape, make_model, parameter_count
+from gentool.nano.muon import Muon
+from gentool.nano.quick_exam import quick_exam
+from gentool.nano.real import open_pairs, real_tools
+from gentool.nano.tokenizer import CONTEXT, train_tokenizer
+from gentool.nano.worlds import draw_world
+from gentool.prompting.order import seeded
+from gentool.prompting.renderer import Renderer
+from gentool.records import Tool, ToolPair
+from gentool.training.loss import batch_loss
+from gentool.training.shared_prefix.attention import choose_backend
+from gentool.training.shared_prefix.batches import tree_batch
+from gentool.training.shared_prefix.tree import build_tree
+
+TEXTS = 1500
+"""Worlds that the tokenizer is trained on."""
+
+REAL_TEXTS = 1000
+
+PASSED = 0.8
+"""Share of right names at which a stage is left early."""
+
+COPIED = 1.0
+"""Mean loss, in nats, at which copying counts as learned."""
+
+TWO_TOOLS = STAGES[2]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training. ``tokens``: unique tokens to compute; ``batch``: of a step; ``every``: tokens between exams."""
+
+    tokens: int
+    seed: int = 0
+    shape: Shape = field(default_factory=Shape)
+    batch: int = 2048
+    matrix_lr: float = 4e-3
+    vector_lr: float = 5e-3
+    warmup: int = 100
+    every: int = 500_000
+    bf16: bool = False
+    real: bool = True
+    open: bool = False
+
+
+def tokenizer_texts(seed: int, real: Sequence[Tool] = (), pairs: Sequence[ToolPair] = ()) -> Iterable[str]:
+    """Texts of worlds, of some real tools and of pairs, as the model will see them."""
+    words = lexicon()
+    for tool in [*real[:REAL_TEXTS], *(tool for pair in pairs for tool in pair.tools)]:
+        yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
+    for query in (query for pair in pairs for query in pair.queries):
+        yield query.query
+    for n in range(TEXTS):
+        rng = seeded("nano tokenizer", seed, n)
+        world = draw_world(rng, words, draw_level(rng, STAGES[-2]), ASKS)
+        for tool in world.tools:
+            yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
+        for ask in world.asks:
+            yield f"{ask.query}\n{json.dumps(ask.call.arguments)}"
+
+
+def make_optimizers(model: Any, plan: Plan) -> list[Any]:
+    """Muon for the matrices of the layers, AdamW for embeddings and norms."""
+    named = list(model.named_parameters())
+    matrices = [p for name, p in named if p.ndim == 2 and "embed" not in name and "lm_head" not in name]
+    chosen = {id(p) for p in matrices}
+    others = [p for _, p in named if id(p) not in chosen]
+    return [
+        Muon(matrices, plan.matrix_lr, weight_decay=0.1),
+        torch.optim.AdamW(others, plan.vector_lr, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def rate(plan: Plan, step: int, tokens: int) -> float:
+    """Share of the full learning rate: linear warm-up, then constant, over the last 40 % of the tokens linear to 0."""
+    left = max(0.0, 1 - tokens / plan.tokens)
+    return float(min(1.0, (step + 1) / plan.warmup) * min(1.0, left / 0.4))
+
+
+class Training:
+    """A training under way in a folder."""
+
+    def __init__(self, plan: Plan, out: Path, say: Callable[[str], None] = print) -> None:
+        self.plan, self.out, self.say = plan, out, say
+        self.device = device()
+        out.mkdir(parents=True, exist_ok=True)
+        real = real_tools(plan.seed) if plan.real else []
+        pairs = open_pairs(["T"]) if plan.open else []
+        self.tokenizer = train_tokenizer(tokenizer_texts(plan.seed, real, pairs), plan.shape.vocabulary)
+        self.lessons = Lessons(Renderer(self.tokenizer), lexicon(), real, pairs)
+        self.sources = {"real_tools": len(real), "open_pairs": len(pairs)}
+        self._check_plan()
+        self.model = make_model(plan.shape, self.tokenizer, plan.seed).to(self.device)
+        self.optimizers = make_optimizers(self.model, plan)
+        self.state: dict[str, Any] = {"step": 0, "tokens": 0, "stage": 0, "examined": 0, "seconds": 0.0}
+        self.state = load_checkpoint(out / "checkpoints", self.model, self.optimizers) or self.state
+        self._cut_log()
+        low = torch.bfloat16 if plan.bf16 else torch.float32
+        self.model.set_attn_implementation(choose_backend(self.device, low))
+        self.model.train()
+
+    def _check_plan(self) -> None:
+        mark, plan = (
+            self.out / "plan.json",
+            json.dumps({**asdict(self.plan), **self.sources}, indent=1) + "\n",
+        )
+        if mark.is_file() and mark.read_text(encoding="utf-8") != plan:
+            raise GenToolError(
+                f"{mark}: expected the plan asked for; found another one. Fix: give the same options again (and "
+                "install the same packages), or another --out."
+            )
+        write_text(mark, plan)
+
+    def _cut_log(self) -> None:
+        """Forget what was logged after the checkpoint."""
+        log = self.out / "log.jsonl"
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [x for x in lines if x.endswith("\n") and json.loads(x)["step"] <= self.state["step"]]
+            write_text(log, "".join(kept))
+
+    def step(self) -> float:
+        """One optimizer step; returns the loss, the mean over targets by weight."""
+        state, plan = self.state, self.plan
+        rng = seeded("nano step", plan.seed, state["step"], state["stage"])
+        tree = build_tree(self.lessons.step(rng, STAGES[state["stage"]], plan.batch))
+        batch = {
+            k: v.to(self.device) if isinstance(v, torch.Tensor) else v for k, v in tree_batch(tree).items()
+        }
+        share = rate(plan, state["step"], state["tokens"])
+        for optimizer, full in zip(self.optimizers, (plan.matrix_lr, plan.vector_lr), strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = full * share
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
+            loss = batch_loss(self.model, batch) / sum(tree.weights)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        state["step"] += 1
+        state["tokens"] += len(tree.ids)
+        return float(loss.detach())
+
+    def _names(self, stage: Stage) -> dict[str, float]:
+        return quick_exam(self.model, self.lessons, stage, self.plan.seed)
+
+    def examine(self, loss: float) -> None:
+        """Log where the training stands, go to the next stage where it is time, and save a checkpoint."""
+        state = self.state
+        stage = STAGES[state["stage"]]
+        found = {"select": 0.0, "rank": 0.0} if stage.copies else self._names(stage)
+        two = found if stage.copies else self._names(TWO_TOOLS)
+        line = {
+            "step": state["step"],
+            "tokens": state["tokens"],
+            "seconds": round(state["seconds"], 1),
+            "stage": state["stage"],
+            "loss": round(loss, 4),
+            **{f"{task}_right": round(value, 3) for task, value in found.items()},
+            "two_tools_right": round(two["select"], 3),
+        }
+        with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+        self.say(json.dumps(line))
+        over = state["tokens"] >= stage.until * self.plan.tokens
+        passed = loss < COPIED if stage.copies else min(found.values()) >= PASSED
+        if state["stage"] < len(STAGES) - 1 and (passed or over):
+            state["stage"] += 1
+        save_checkpoint(self.out / "checkpoints", self.model, self.optimizers, state)
+
+    def run(self, until: int | None = None) -> None:
+        """Train to the end of the plan; with ``until``, break off after so many tokens, as if killed."""
+        state, plan = self.state, self.plan
+        losses: list[float] = []
+        self.say(
+            f"{parameter_count(self.model):,} parameters, {len(self.tokenizer)} tokens in the vocabulary"
+        )
+        while state["tokens"] < plan.tokens:
+            if until is not None and state["tokens"] >= until:
+                return
+            begun = time.perf_counter()
+            losses.append(self.step())
+            state["seconds"] += time.perf_counter() - begun
+            if state["tokens"] >= min(state["examined"] + plan.every, plan.tokens):
+                state["examined"] = state["tokens"]
+                self.examine(sum(losses) / len(losses))
+                losses.clear()
+
+    def export(self) -> None:
+        """Write the model folder: bf16 weights, tokenizer, template and card. The training ends with it."""
+        folder = self.out / "model"
+        count = parameter_count(self.model)
+        self.model.set_attn_implementation("sdpa")
+        self.model.to(torch.bfloat16).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        lines = (self.out / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        log = [json.loads(line) for line in lines]
+        card = model_card(asdict(self.plan), self.sources, self.state, log, count, ASKS, CONTEXT)
+        write_text(folder / "MODEL_CARD.md", card)

@@ -1,0 +1,212 @@
+"""Tool worlds from a seed: a list of tools, and requests with the call and the ranking that are right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Literal
+
+from gentool.nano.lexicon import Lexicon
+from gentool.nano.tools import (
+    STYLES,
+    Concept,
+    MadeTool,
+    article,
+    draw_concept,
+    draw_parameters,
+    make_tool,
+    relative_of,
+)
+from gentool.nano.values import Parameter, Said, say_value
+from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Tool, ToolCall
+
+Overlap = Literal["copy", "mixed", "synonym", "none"]
+"""What of the tool's document a request uses: its verb and noun, one of them, neither; ``none``: no tool fits."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """How hard a world is. Shares are chances in 0..1; ``overlap`` weighs copy, mixed and synonym."""
+
+    k: int
+    overlap: tuple[float, float, float] = (1, 1, 1)
+    invent: float = 0.3
+    near: float = 0.4
+    variants: float = 0.2
+    unserved: float = 0.15
+    most_parameters: int = 4
+    short: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request and what is right: the useful tools, best first, ending in ``generate_response``, and the call."""
+
+    query: str
+    now: str | None
+    ranking: tuple[str, ...]
+    call: ToolCall
+    overlap: Overlap
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class World:
+    """Tools in the order to show them, ``generate_response`` among them, and requests."""
+
+    tools: tuple[Tool, ...]
+    asks: tuple[Ask, ...]
+
+
+def draw_world(rng: Random, words: Lexicon, level: Level, asks: int) -> World:
+    """A world of ``level.k`` tools (and ``generate_response``) with that many requests."""
+    made, outside, siblings = _tools(rng, words, level)
+    shown = [m.tool for m in made] + [GENERATE_RESPONSE_TOOL]
+    rng.shuffle(shown)
+    found: list[Ask] = []
+    for _ in range(asks):
+        if rng.random() < level.unserved:
+            found.append(_unserved(rng, outside, level))
+        else:
+            target = rng.choice(made)
+            found.append(_served(rng, target, siblings.get(target.tool.name), level))
+    return World(tuple(shown), tuple(found))
+
+
+def _tools(
+    rng: Random, words: Lexicon, level: Level
+) -> tuple[list[MadeTool], list[MadeTool], dict[str, MadeTool]]:
+    """The tools of a list, some that are not in it, and of each tool the plainer or richer version in the list."""
+    house = rng.choice(STYLES)
+    concepts: list[Concept] = []
+    keys: set[tuple[str, str, str]] = set()
+    names: set[str] = {GENERATE_RESPONSE}
+    made: list[MadeTool] = []
+    siblings: dict[str, MadeTool] = {}
+    while len(made) < level.k + 3:
+        if concepts and rng.random() < level.near:
+            concept = relative_of(rng.choice(concepts), rng, words, level.invent)
+        else:
+            concept = draw_concept(rng, words, level.invent)
+        key = (concept.action.names[0], concept.thing.words[0], str(concept.qualifier))
+        style = house if rng.random() < 0.7 else rng.choice(STYLES)
+        tool = make_tool(rng, concept, draw_parameters(rng, level.most_parameters), style, level.short)
+        if key in keys or tool.tool.name in names:
+            continue
+        concepts.append(concept)
+        keys.add(key)
+        names.add(tool.tool.name)
+        made.append(tool)
+        if len(made) < level.k and rng.random() < level.variants:
+            taken = frozenset(p.name for p in tool.parameters)
+            more = tuple(p for p in draw_parameters(rng, 2, taken) if p.kind != "boolean")
+            known = {lead for p in tool.parameters for lead in p.leads}
+            more = tuple(p for p in more if not known & set(p.leads))
+            other = make_tool(rng, concept, tool.parameters + more, rng.choice(STYLES), level.short)
+            if more and other.tool.name not in names:
+                names.add(other.tool.name)
+                made.append(other)
+                siblings[tool.tool.name], siblings[other.tool.name] = other, tool
+    return made[: level.k], made[level.k :], siblings
+
+
+def _now(rng: Random) -> datetime:
+    return datetime(2024, 1, 1, 8) + timedelta(days=rng.randrange(1000), minutes=5 * rng.randrange(144))
+
+
+def _served(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Ask:
+    now = _now(rng)
+    said: dict[str, Said] = {}
+    optional = 0.5
+    for parameter in target.parameters:
+        # Of two versions the richer one is right exactly if the request has what only it can take.
+        extra = sibling is not None and parameter.name not in {p.name for p in sibling.parameters}
+        if parameter.required or extra or rng.random() < optional:
+            said[parameter.name] = say_value(parameter, rng, now)
+    overlap: Overlap = rng.choices(("copy", "mixed", "synonym"), level.overlap)[0]
+    relative = any(s.relative for s in said.values())
+    order = [p.name for p in target.parameters if p.name in said]
+    call = ToolCall.of(target.tool.name, {name: said[name].value for name in order})
+    useful = [target.tool.name]
+    if sibling is not None and _can(sibling, said):
+        useful.append(sibling.tool.name)
+    return Ask(
+        _sentence(rng, target, [s.text for s in said.values()], overlap),
+        now.strftime("%Y-%m-%dT%H:%M") if relative or rng.random() < 0.1 else None,
+        (*useful, GENERATE_RESPONSE),
+        call,
+        overlap,
+        tuple(s.text for s in said.values()),
+    )
+
+
+def _can(tool: MadeTool, said: dict[str, Said]) -> bool:
+    """Whether a call of ``tool`` can be written from what was said."""
+    return all(p.name in said for p in tool.parameters if p.required)
+
+
+def _unserved(rng: Random, outside: Sequence[MadeTool], level: Level) -> Ask:
+    answer = ToolCall.of(GENERATE_RESPONSE)
+    if rng.random() < 0.25:
+        return Ask(rng.choice(SMALL_TALK), None, (GENERATE_RESPONSE,), answer, "none")
+    ask = _served(rng, rng.choice(outside), None, level)
+    return Ask(ask.query, ask.now, (GENERATE_RESPONSE,), answer, "none")
+
+
+SMALL_TALK = (
+    "Hello there!",
+    "Thanks, that was helpful.",
+    "What is the meaning of life?",
+    "Tell me a joke.",
+    "Who wrote Hamlet?",
+    "Why is the sky blue?",
+    "What can you do?",
+    "How are you today?",
+    "Explain in one sentence what a prime number is.",
+    "Good morning, nice to meet you.",
+)
+
+_FRAMES = (
+    "{verb} {a_thing}{rest}.",
+    "{verb} the {thing}{rest}",
+    "Please {verb} the {thing}{rest}.",
+    "Can you {verb} {a_thing}{rest}?",
+    "Could you {verb} the {thing}{rest}, please?",
+    "I need to {verb} {a_thing}{rest}.",
+    "I'd like you to {verb} the {thing}{rest}.",
+    "The {thing}: {verb} it{rest}.",
+    "Hey, {verb} my {thing}{rest}!",
+    "It's about {a_thing}. {verb} it{rest}.",
+    "We have to {verb} {a_thing}{rest} as soon as possible.",
+    "Would it be possible to {verb} the {thing}{rest}?",
+)
+
+
+def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Overlap) -> str:
+    concept = target.concept
+    copied = {"copy": (True, True), "synonym": (False, False)}.get(overlap)
+    copy_verb, copy_noun = copied or rng.choice(((True, False), (False, True)))
+    others = [v for v in (*concept.action.names, *concept.action.says) if v != target.verb]
+    verb = target.verb if copy_verb or not others else rng.choice(others)
+    nouns = [n for n in concept.thing.words if n != target.noun]
+    noun = target.noun if copy_noun or not nouns else rng.choice(nouns)
+    qualifier = ""
+    if concept.qualifier:
+        qualifier = concept.qualifier[0] if overlap != "synonym" else rng.choice(concept.qualifier[1])
+    thing = f"{qualifier} {noun}".strip()
+    rng.shuffle(fragments)
+    frame = "{verb} {a_thing}{rest}." if overlap == "copy" and rng.random() < 0.3 else rng.choice(_FRAMES)
+    rest = "".join(f" {f}" if rng.random() < 0.75 else f", {f}" for f in fragments)
+    text = frame.format(verb=verb, thing=thing, a_thing=article(thing), rest=rest)
+    if fragments and rng.random() < 0.15:
+        first = fragments[0]
+        rest = "".join(f" {f}" for f in fragments[1:])
+        text = f"{first[:1].upper()}{first[1:]}, {verb} the {thing}{rest}."
+    return text[:1].upper() + text[1:]
+
+
+def argument_kinds(parameters: Sequence[Parameter]) -> set[str]:
+    """Kinds of the arguments, for tests and cards."""
+    return {p.kind for p in parameters}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from gentool import data
+from gentool.catalog.pairs import read_pairs
+from gentool.nano import real
+from gentool.nano.exam import open_worlds
+from gentool.nano.real import cloze_world, name_words, open_pairs, open_world, real_tools
+from gentool.prompting.order import seeded
+from gentool.records import GENERATE_RESPONSE
+
+MODEL = {
+    "metadata": {"serviceId": "Barn", "uid": "barn-2020-01-01"},
+    "operations": {
+        "FeedHorse": {
+            "name": "FeedHorse",
+            "input": {"shape": "In"},
+            "documentation": "<p>Gives one horse of the barn some hay. It may take a while.</p>",
+        },
+        "InspectHorse": {"name": "InspectHorse", "documentation": "<p>Looks at one horse of the barn.</p>"},
+        "Nap": {"name": "Nap", "documentation": "<p>Sleeps.</p>"},
+    },
+    "shapes": {
+        "In": {
+            "type": "structure",
+            "required": ["h"],
+            "members": {name: {"shape": "Text"} for name in "abcdefgh"},
+        },
+        "Text": {"type": "string"},
+    },
+}
+
+
+def test_real_tools_are_shortened_and_hold_no_word_of_the_exam(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "barn/2020-01-01/service-2.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(MODEL), encoding="utf-8")
+    monkeypatch.setattr(real, "_installed", lambda package: [file] if package == "botocore" else [])
+    (tool,) = real_tools(0)
+    assert (tool.name, tool.description) == ("FeedHorse", "Gives one horse of the barn some hay.")
+    assert tool.parameters["required"] == ["h"] and len(tool.parameters["properties"]) == 5
+    world = cloze_world(seeded(1), [tool], 5, 3)
+    assert all(ask.ranking == ("FeedHorse", GENERATE_RESPONSE) for ask in world.asks)
+    assert all(set(ask.query.split()) <= set(tool.description.rstrip(".").split()) for ask in world.asks)
+
+
+def test_nothing_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(real, "PLACES", {"no_such_package": ("data", "*.json")})
+    assert real_tools(0) == []
+
+
+@pytest.mark.parametrize("name", ["listOpenIssues", "list_open_issues", "list-open-issues", "ListOpenISSUES"])
+def test_words_of_a_name(name: str) -> None:
+    assert name_words(name) == {"list", "open", "issues"}
+
+
+def test_of_the_open_dataset_only_the_groups_asked_for_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "OPEN", tmp_path)
+    assert open_pairs(["T"]) == [] and open_worlds() == []
+    groups = itertools.cycle("TAUTD")
+    pairs = [
+        p.model_copy(update={"group": g, "unseen_tool": None})
+        for p, g in zip(read_pairs(data.PAIRS), groups, strict=False)
+    ]
+    lines = "".join(p.model_dump_json() + "\n" for p in pairs)
+    (tmp_path / "pairs.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    assert {p.group for p in open_pairs(["T"])} == {"T"}
+    trained = {tool.name for p in open_pairs(["T", "D"]) for tool in p.tools}
+    for world in open_worlds(lists=10):
+        assert len(world.tools) == 6
+        assert not trained & {tool.name for tool in world.tools}
+
+
+def test_what_is_right_follows_from_the_grades() -> None:
+    pairs = read_pairs(data.PAIRS)
+    queries = {q.query: q for p in pairs for q in p.queries}
+    for n in range(30):
+        world = open_world(seeded(n), pairs, 5, 10)
+        names = [tool.name for tool in world.tools]
+        assert len(set(names)) == 6
+        for ask in world.asks:
+            useful = queries[ask.query].useful(names)
+            assert ask.ranking == (*useful, GENERATE_RESPONSE) and ask.call.name == ask.ranking[0]
