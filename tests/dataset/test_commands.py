@@ -103,3 +103,18 @@ def test_check_fails_and_still_ends_with_its_figures(tmp_path: Path, monkeypatch
         "invalid_calls",
     ]
     assert "pairs: expected at least 240; found 12" in found.output
+
+
+def test_the_dataset_is_built_by_name_in_its_fixed_split(tmp_path: Path) -> None:
+    recipe = tmp_path / "open.yaml"
+    recipe.write_text("name: open\ndata: gentool-open\nscenarios: {embedding: tfidf}\n")
+    found = CliRunner().invoke(app, ["build", str(recipe), "--runs", str(tmp_path)])
+    assert found.exit_code == 0, found.output
+    summary = json.loads((tmp_path / "open" / "scenarios" / "summary.json").read_text())
+    given = {p.id: p.group for p in read_pairs(PAIRS)}
+    built = {p.id: p.group for p in read_pairs(tmp_path / "open" / "scenarios" / "pairs.jsonl")}
+    assert built == given
+    rows = {row["file"]: row for row in summary["rows"]}
+    for name in ("seen_query_unseen_tool", "unseen_query_unseen_tool"):
+        assert min(rows[name][t] for t in ("zero", "zero_to_one", "weak_to_strong")) >= 100
+    assert rows["dev"]["pairs"] == 20
