@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
 import webbrowser
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 
@@ -40,7 +42,10 @@ def _login() -> str:
 
 
 def serve(review: Review, port: int, browser: bool, console: Console) -> None:
-    """Serve the page until Ctrl-C, then say what was decided. Raises :class:`GenToolError` where the port is taken."""
+    """Serve the page until Ctrl-C or SIGTERM, then say what was decided.
+
+    Raises :class:`GenToolError` where the port is taken.
+    """
     try:
         server = ReviewServer(review, port)
     except (OSError, OverflowError) as error:
@@ -57,14 +62,22 @@ def serve(review: Review, port: int, browser: bool, console: Console) -> None:
         )
     if browser and _has_display():
         webbrowser.open(server.url)
+    # A shell that starts a job in the background has Ctrl-C ignored in it; whoever signals this process means it.
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.serve_forever()
     except KeyboardInterrupt:
         pass
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         server.server_close()
         review.close()
     console.print(told(review), markup=False, highlight=False, soft_wrap=True)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _has_display() -> bool:
