@@ -5,13 +5,12 @@ Texts lose their HTML and are shortened. Tokens of idempotency are left out, whi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any
 
 from gentool.catalog.definitions import Definitions, reference
 from gentool.catalog.entries import Entry, Repeated, Row
+from gentool.catalog.plain_schema import compiles
 from gentool.catalog.plain_text import plain_text
 
 OPERATION_TEXT = 1000
@@ -65,16 +64,6 @@ def entries(rows: Iterable[Row], file: str) -> Iterator[Entry]:
         model = _Model(row.value, file)
         for name, operation in row.value["operations"].items():
             yield model.entry(f"{row.where}#{name}", name, operation)
-
-
-@cache
-def _compiles(pattern: str) -> bool:
-    """Whether a pattern, written for Java, means something here."""
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError):
-        return False
-    return True
 
 
 class _Model:
@@ -177,6 +166,6 @@ def _limits(kind: str, shape: dict[str, Any]) -> dict[str, Any]:
     if most and isinstance(high, int | float) and high < _UNBOUNDED:
         made[most] = high
     pattern = shape.get("pattern")
-    if kind == "string" and isinstance(pattern, str) and _compiles(pattern):
+    if kind == "string" and isinstance(pattern, str) and compiles(pattern):
         made["pattern"] = pattern
     return made

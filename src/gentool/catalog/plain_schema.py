@@ -30,7 +30,8 @@ _LEVELS = 48
 
 
 @cache
-def _compiles(pattern: str) -> bool:
+def compiles(pattern: str) -> bool:
+    """Whether a pattern, perhaps written for another language, means something here."""
     try:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError):
@@ -71,7 +72,7 @@ def _plain(key: str, part: Any, level: int) -> bool:
     if key in _NUMBERS:
         return type(part) in (int, float)
     if key == "pattern":
-        return isinstance(part, str) and _compiles(part)
+        return isinstance(part, str) and compiles(part)
     if key == "$ref":
         return isinstance(part, str) and _REFERENCE.fullmatch(part) is not None
     return not key.startswith("$") and key not in _UNUSUAL
