@@ -79,7 +79,7 @@ def test_values_fit_their_schemas(kind: str, name: str, leads: tuple[str, ...]) 
 
 def test_of_two_versions_the_richer_one_is_right_where_only_it_can_take_what_is_said() -> None:
     seen = {True: 0, False: 0}
-    for world in worlds(150):
+    for world in worlds(300):
         properties = {t.name: set(t.parameters["properties"]) for t in world.tools}
         for ask in world.asks:
             if len(ask.ranking) == 3:

@@ -48,6 +48,12 @@ def _parts(text: str, separator: str) -> tuple[str, ...]:
 
 
 @cache
+def templates(name: str) -> tuple[str, ...]:
+    """A file of sentences with places for words in braces."""
+    return tuple(_lines(name))
+
+
+@cache
 def word_lists(name: str) -> dict[str, tuple[str, ...]]:
     """A file of lines ``key: a, b, c``."""
     return {line.partition(":")[0]: _parts(line.partition(":")[2], ",") for line in _lines(name)}

@@ -13,12 +13,12 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 def orthogonal(update: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """A batch of matrices (n, rows, columns) with their singular values brought near 1 (Newton-Schulz)."""
     tall = update.shape[-2] > update.shape[-1]
-    x = update.mT if tall else update
+    x = (update.mT if tall else update).bfloat16()
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(update.dtype)
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from gentool.nano.lexicon import Action, Lexicon, Thing, invented, qualifiers
+from gentool.nano.lexicon import Action, Lexicon, Thing, invented, qualifiers, templates
 from gentool.nano.values import Parameter, make_parameter, parameters
 from gentool.records import Function, Tool
 
@@ -96,33 +96,22 @@ def article(words: str) -> str:
     return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words}"
 
 
-_TAILS = (
-    "",
-    "",
-    "",
-    " Returns the result as a record.",
-    " Fails if nothing is found.",
-    " Needs no approval.",
-    " Takes effect at once.",
-    " Only for your own account.",
-)
-
-
 def _description(rng: Random, verb: str, noun: str, qualifier: str, domain: str, short: bool) -> str:
     thing = f"{qualifier} {noun}".strip()
     if short:
         return f"{verb.capitalize()} {article(thing)}."
-    text = rng.choice(
-        (
-            f"{verb.capitalize()} {article(thing)}.",
-            f"{third_person(verb).capitalize()} {article(thing)}.",
-            f"{third_person(verb).capitalize()} the {thing} of the {domain} service.",
-            f"Use this to {verb} {article(thing)}.",
-            f"Lets you {verb} {article(thing)} in {domain}.",
-            f"{domain.capitalize()}: {verb} the {thing}.",
-        )
+    template = rng.choice(templates("descriptions"))
+    verbs = third_person(verb)
+    text = template.format(
+        verb=verb,
+        verbs=verbs,
+        Verb=verb.capitalize(),
+        Verbs=verbs.capitalize(),
+        thing=thing,
+        a_thing=article(thing),
+        domain=domain,
     )
-    return text + rng.choice(_TAILS)
+    return text[:1].upper() + text[1:]
 
 
 def make_tool(

@@ -13,6 +13,7 @@ import torch
 
 from gentool.jsonl import GenToolError, write_text
 from gentool.models import device
+from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.card import model_card
 from gentool.nano.checkpoint import load_checkpoint, save_checkpoint
 from gentool.nano.lessons import ASKS, STAGES, Lessons, Stage, draw_level
@@ -23,6 +24,7 @@ from gentool.nano.quick_exam import quick_exam
 from gentool.nano.real import open_pairs, real_tools
 from gentool.nano.tokenizer import CONTEXT, train_tokenizer
 from gentool.nano.worlds import draw_world
+from gentool.processes import first_then_others, is_first, join, process_count
 from gentool.prompting.order import seeded
 from gentool.prompting.renderer import Renderer
 from gentool.records import Tool, ToolPair
@@ -56,7 +58,7 @@ class Plan:
     matrix_lr: float = 4e-3
     vector_lr: float = 5e-3
     warmup: int = 100
-    every: int = 500_000
+    every: int = 1_000_000
     bf16: bool = False
     real: bool = True
     open: bool = False
@@ -97,31 +99,38 @@ def rate(plan: Plan, step: int, tokens: int) -> float:
 
 
 class Training:
-    """A training under way in a folder."""
+    """A training under way in a folder; several processes (``torchrun``) share each step and the first one writes."""
 
     def __init__(self, plan: Plan, out: Path, say: Callable[[str], None] = print) -> None:
         self.plan, self.out, self.say = plan, out, say
         self.device = device()
+        self.rank = join().process_index if process_count() > 1 else 0
         out.mkdir(parents=True, exist_ok=True)
         real = real_tools(plan.seed) if plan.real else []
         pairs = open_pairs(["T"]) if plan.open else []
         self.tokenizer = train_tokenizer(tokenizer_texts(plan.seed, real, pairs), plan.shape.vocabulary)
         self.lessons = Lessons(Renderer(self.tokenizer), lexicon(), real, pairs)
         self.sources = {"real_tools": len(real), "open_pairs": len(pairs)}
-        self._check_plan()
+        with first_then_others() as first:
+            if first:
+                self._check_plan()
         self.model = make_model(plan.shape, self.tokenizer, plan.seed).to(self.device)
         self.optimizers = make_optimizers(self.model, plan)
         self.state: dict[str, Any] = {"step": 0, "tokens": 0, "stage": 0, "examined": 0, "seconds": 0.0}
         self.state = load_checkpoint(out / "checkpoints", self.model, self.optimizers) or self.state
-        self._cut_log()
-        low = torch.bfloat16 if plan.bf16 else torch.float32
+        if is_first():
+            self._cut_log()
+        self.autocast = plan.bf16 and self.device.type != "cpu"
+        if plan.bf16 and not self.autocast:
+            use_bf16_products(self.model)
+        low = torch.bfloat16 if self.autocast else torch.float32
         self.model.set_attn_implementation(choose_backend(self.device, low))
         self.model.train()
 
     def _check_plan(self) -> None:
         mark, plan = (
             self.out / "plan.json",
-            json.dumps({**asdict(self.plan), **self.sources}, indent=1) + "\n",
+            json.dumps({**asdict(self.plan), **self.sources, "processes": process_count()}, indent=1) + "\n",
         )
         if mark.is_file() and mark.read_text(encoding="utf-8") != plan:
             raise GenToolError(
@@ -141,8 +150,8 @@ class Training:
     def step(self) -> float:
         """One optimizer step; returns the loss, the mean over targets by weight."""
         state, plan = self.state, self.plan
-        rng = seeded("nano step", plan.seed, state["step"], state["stage"])
-        tree = build_tree(self.lessons.step(rng, STAGES[state["stage"]], plan.batch))
+        rng = seeded("nano step", plan.seed, state["step"], state["stage"], self.rank)
+        tree = build_tree(self.lessons.step(rng, STAGES[state["stage"]], plan.batch // process_count()))
         batch = {
             k: v.to(self.device) if isinstance(v, torch.Tensor) else v for k, v in tree_batch(tree).items()
         }
@@ -150,16 +159,31 @@ class Training:
         for optimizer, full in zip(self.optimizers, (plan.matrix_lr, plan.vector_lr), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = full * share
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=plan.bf16):
-            loss = batch_loss(self.model, batch) / sum(tree.weights)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            loss = batch_loss(self.model, batch)
         loss.backward()
+        total, weight, tokens = self._sum([float(loss.detach()), sum(tree.weights), len(tree.ids)])
+        for parameter in self.model.parameters():
+            parameter.grad /= weight
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad()
         state["step"] += 1
-        state["tokens"] += len(tree.ids)
-        return float(loss.detach())
+        state["tokens"] += int(tokens)
+        return total / weight
+
+    def _sum(self, numbers: list[float]) -> list[float]:
+        """The sums over all processes of the gradients, in place, and of some numbers."""
+        if process_count() == 1:
+            return numbers
+        grads = [p.grad for p in self.model.parameters()]
+        flat = torch.cat([*(g.flatten() for g in grads), torch.tensor(numbers, device=self.device)])
+        torch.distributed.all_reduce(flat)
+        parts = flat.split([*(g.numel() for g in grads), len(numbers)])
+        for grad, part in zip(grads, parts, strict=False):
+            grad.copy_(part.view_as(grad))
+        return [float(x) for x in parts[-1]]
 
     def _names(self, stage: Stage) -> dict[str, float]:
         return quick_exam(self.model, self.lessons, stage, self.plan.seed)
@@ -203,11 +227,19 @@ class Training:
             state["seconds"] += time.perf_counter() - begun
             if state["tokens"] >= min(state["examined"] + plan.every, plan.tokens):
                 state["examined"] = state["tokens"]
-                self.examine(sum(losses) / len(losses))
+                with first_then_others() as first:
+                    if first:
+                        self.examine(sum(losses) / len(losses))
+                if process_count() > 1:
+                    shared = [state["stage"]]
+                    torch.distributed.broadcast_object_list(shared)
+                    state["stage"] = shared[0]
                 losses.clear()
 
     def export(self) -> None:
         """Write the model folder: bf16 weights, tokenizer, template and card. The training ends with it."""
+        if not is_first():
+            return
         folder = self.out / "model"
         count = parameter_count(self.model)
         self.model.set_attn_implementation("sdpa")

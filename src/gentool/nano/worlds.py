@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
 
-from gentool.nano.lexicon import Lexicon
+from gentool.nano.lexicon import Lexicon, templates
 from gentool.nano.tools import (
     STYLES,
     Concept,
@@ -133,7 +133,7 @@ def _served(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Leve
     if sibling is not None and _can(sibling, said):
         useful.append(sibling.tool.name)
     return Ask(
-        _sentence(rng, target, [s.text for s in said.values()], overlap),
+        _sentence(rng, target, [s.text for s in said.values()], overlap, level.short),
         now.strftime("%Y-%m-%dT%H:%M") if relative or rng.random() < 0.1 else None,
         (*useful, GENERATE_RESPONSE),
         call,
@@ -168,23 +168,11 @@ SMALL_TALK = (
     "Good morning, nice to meet you.",
 )
 
-_FRAMES = (
-    "{verb} {a_thing}{rest}.",
-    "{verb} the {thing}{rest}",
-    "Please {verb} the {thing}{rest}.",
-    "Can you {verb} {a_thing}{rest}?",
-    "Could you {verb} the {thing}{rest}, please?",
-    "I need to {verb} {a_thing}{rest}.",
-    "I'd like you to {verb} the {thing}{rest}.",
-    "The {thing}: {verb} it{rest}.",
-    "Hey, {verb} my {thing}{rest}!",
-    "It's about {a_thing}. {verb} it{rest}.",
-    "We have to {verb} {a_thing}{rest} as soon as possible.",
-    "Would it be possible to {verb} the {thing}{rest}?",
-)
+PLAIN_FRAMES = 12
+"""How many of the templates of requests are plain: the first of the file."""
 
 
-def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Overlap) -> str:
+def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Overlap, short: bool) -> str:
     concept = target.concept
     copied = {"copy": (True, True), "synonym": (False, False)}.get(overlap)
     copy_verb, copy_noun = copied or rng.choice(((True, False), (False, True)))
@@ -197,7 +185,10 @@ def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Over
         qualifier = concept.qualifier[0] if overlap != "synonym" else rng.choice(concept.qualifier[1])
     thing = f"{qualifier} {noun}".strip()
     rng.shuffle(fragments)
-    frame = "{verb} {a_thing}{rest}." if overlap == "copy" and rng.random() < 0.3 else rng.choice(_FRAMES)
+    frames = templates("requests")
+    if short or rng.random() < 0.3:
+        frames = frames[:PLAIN_FRAMES]
+    frame = "{verb} {a_thing}{rest}." if overlap == "copy" and rng.random() < 0.3 else rng.choice(frames)
     rest = "".join(f" {f}" if rng.random() < 0.75 else f", {f}" for f in fragments)
     text = frame.format(verb=verb, thing=thing, a_thing=article(thing), rest=rest)
     if fragments and rng.random() < 0.15:

@@ -56,13 +56,19 @@ def tree_sdpa(
     """transformers' attention interface: ``query`` (1, heads, tokens, size), ``key`` and ``value`` (1, groups, ...)."""
     layout: TreeLayout = kwargs[ARGUMENT]
     grouped = query.shape[1] != key.shape[1]
+    segments = layout.tree.segments
+    # One split each, not a slice a use: the gradient of every slice is a zero tensor of the whole row.
+    sizes = [segment.end - segment.begin for segment in segments]
+    queries, keys, values = (states.split(sizes, dim=2) for states in (query, key, value))
+    number = {segment.begin: n for n, segment in enumerate(segments)}
     parts = []
-    for n, segment in enumerate(layout.tree.segments):
-        q = query[:, :, segment.begin : segment.end]
-        runs = [*segment.path, (segment.begin, segment.end)]
-        k, v = (_joined(states, runs) for states in (key, value))
-        span = segment.depth + segment.end - segment.begin
-        window = sliding_window if sliding_window is not None and sliding_window < span else None
+    for n, segment in enumerate(segments):
+        seen = [*(number[begin] for begin, _ in segment.path), n]
+        k, v = (
+            states[n] if len(seen) == 1 else torch.cat([states[i] for i in seen], 2)
+            for states in (keys, values)
+        )
+        window = sliding_window if sliding_window is not None and sliding_window < k.shape[2] else None
         if segment.path or window is not None:
             if (n, window) not in layout.kept:
                 layout.kept[n, window] = _visible(segment, window, query.device)
@@ -71,22 +77,10 @@ def tree_sdpa(
             mask = None
         parts.append(
             torch.nn.functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=grouped
+                queries[n], k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=grouped
             )
         )
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
-
-
-def _joined(states: torch.Tensor, runs: list[tuple[int, int]]) -> torch.Tensor:
-    """The states of some runs of tokens, one after the other; neighbouring runs are one."""
-    merged = [runs[0]]
-    for begin, end in runs[1:]:
-        if begin == merged[-1][1]:
-            merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((begin, end))
-    pieces = [states[:, :, begin:end] for begin, end in merged]
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=2)
 
 
 def _of_one_dtype(*states: torch.Tensor) -> tuple[torch.Tensor, ...]:
