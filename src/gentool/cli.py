@@ -15,11 +15,12 @@ from rich.console import Console
 
 from gentool import __version__
 from gentool.command import RUNS as _RUNS
-from gentool.command import Recipe, Runs, Settings, look_at
+from gentool.command import Recipe, Runs, Settings, look_at, stoppable
 from gentool.command import escape as _escape
 from gentool.command import fail as _fail
 from gentool.command import run_until as _run
 from gentool.config import ConfigError
+from gentool.data import model_path
 from gentool.dataset.commands import app as data_app
 from gentool.jsonl import GenToolError
 from gentool.progress import Progress
@@ -301,7 +302,9 @@ def predict(
     model: Annotated[
         str,
         typer.Option(
-            "--model", "-m", help="A stage folder, a model folder, a hub name, or a server's model."
+            "--model",
+            "-m",
+            help="A stage folder, a model folder, a hub name, gentool-nano, or a server's model.",
         ),
     ],
     tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of tools, as import reads them.")],
@@ -344,7 +347,9 @@ def predict(
     from gentool.inference.predict import Model, local_model, predict_query, server_model
 
     asked: Model[Any] = (
-        server_model(server, model, api_key_env, tool_format) if server else local_model(model, tool_format)
+        server_model(server, model, api_key_env, tool_format)
+        if server
+        else local_model(model_path(model), tool_format)
     )
     found: dict[str, Any] = predict_query(asked, tools, query, now, rank, max_new_tokens, answer)
     for note in found.pop("rejected"):
@@ -417,6 +422,41 @@ def export(
             counts = export_probes(folder, config, wanted, out, progress, force)
     for name, count in counts.items():
         print(f"{out / name}: {count:,} records")
+
+
+@app.command()
+def ablate(
+    file: Annotated[
+        Path, typer.Argument(help="The YAML of the ablation, for example recipes/ablation.yaml.")
+    ],
+    row: Annotated[
+        list[str] | None,
+        typer.Option("--row", help="Only this row (and the reference); can be given several times."),
+    ] = None,
+    set_: Settings = None,
+    runs: Runs = _RUNS,
+) -> None:
+    """Compare variants of the method: rows x seeds under the fair protocol, one table and plot.
+
+    For every row the learning rate is chosen on the dev split, then as many models
+    as there are seeds are tested. Interrupted, the same command goes on.
+
+    \b
+    Examples:
+      gentool ablate recipes/ablation.yaml
+      gentool ablate recipes/ablation.yaml --row sft --row no_ranking
+    """
+    from gentool.ablation.ablate import ablate as run_ablation
+    from gentool.ablation.settings import load_ablation
+    from gentool.ablation.table import ablation_table
+
+    config = load_ablation(file, set_)
+    folder = runs / config.name
+    progress = Progress()
+    with stoppable(folder, progress):
+        results = run_ablation(config, folder, row or [], progress)
+    Console().print(ablation_table(results))
+    print(f"Results: {folder / 'results.json'}, {folder / 'results.md'}, {folder / 'results.svg'}")
 
 
 app.command()(review)

@@ -17,6 +17,7 @@ Arm = Literal["sft", "no_ranking", "gentool"]
 ModelKey = Literal["base", "sft", "no_ranking", "gentool"]
 Schedule = Literal["two_pass", "one_output", "mixed"]
 StageName = Literal["rank", "select", "joint", "mixed"]
+TrainSet = Literal["zero", "one", "strong"]
 Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -80,6 +81,16 @@ class ScenarioConfig(Options):
     pool_test_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.5, description="share of stand-alone tools without a `split` that go to test"
     )
+    train_sets: list[TrainSet] = Field(
+        default=["zero", "one", "strong"],
+        min_length=1,
+        description="tool sets that pairs of T are trained in: none of its tools, the sibling of the best, both",
+    )
+    train_pairs: Positive | None = Field(None, description="pairs of T to train on; null: all")
+    train_queries: Positive | None = Field(None, description="queries of a pair of T to train on; null: all")
+    distractors: Literal["near", "random"] = Field(
+        "near", description="of the training sets: the most similar tools, or any; tests have near ones"
+    )
     groups: dict[Group, Annotated[float, Field(ge=0)]] = Field(
         default={"T": 0.5, "A": 0.17, "B": 0.17, "U": 0.16},
         description="shares for pairs whose `group` is not given",
@@ -118,7 +129,7 @@ class RandomInit(Options):
 class ModelConfig(Options):
     """The model to start from: a hub name or folder, or ``random_init``. Neither: nothing can be trained."""
 
-    path: str | None = Field(None, description="a hub name, or a folder")
+    path: str | None = Field(None, description="a hub name, a folder, or `gentool-nano`")
     revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
         None, description="branch, tag or commit of a hub name"
     )
@@ -178,6 +189,13 @@ class StageOptions(Options):
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(None, description="null: that of the arm")
 
 
+class BudgetOptions(Options):
+    """What every arm processes, instead of what its epochs come to."""
+
+    tokens: Positive = Field(description="of all samples, shared ones counted for each")
+    steps: Positive = Field(description="optimizer steps, over all stages of an arm")
+
+
 class TrainConfig(Options):
     """Both stages of all arms. Batch sizes count samples; a step is one optimizer update."""
 
@@ -198,6 +216,12 @@ class TrainConfig(Options):
     )
     equal_budget: bool = Field(
         True, description="smaller arms repeat their data to the tokens and steps of `gentool`"
+    )
+    budget: BudgetOptions | None = Field(
+        None, description="tokens and steps of every arm; null: those of the epochs of `gentool`"
+    )
+    mask_names: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of the tool lists whose tools get names without meaning, as in Hammer"
     )
     batch_size: Positive = Field(16, description="samples in an optimizer step, over all processes")
     micro_batch_size: Positive = Field(4, description="samples in memory at once, per device")

@@ -213,11 +213,11 @@ class Run:
         """
         self._need_model()
         if self.config.model.path is not None:
-            path = Path(self.config.model.path)
-            if path.is_dir():
-                return str(path.resolve())
+            name = data.model_path(self.config.model.path)
+            if Path(name).is_dir():
+                return str(Path(name).resolve())
             revision = self.config.model.revision
-            return f"{self.config.model.path}@{revision}" if revision else self.config.model.path
+            return f"{name}@{revision}" if revision else name
         from gentool.models import make_base, template_file
         from gentool.training.dataset import sample_texts
 

@@ -90,8 +90,8 @@ def make_config(tree: Any, where: str) -> Config:
         raise ConfigError(_describe(error, where)) from None
 
 
-def load_config(path: Path, settings: list[str] | None = None) -> Config:
-    """Read a recipe, then apply ``--set key=value`` settings. Raises :class:`ConfigError`."""
+def read_tree(path: Path, settings: list[str] | None = None) -> Any:
+    """The YAML of a file, ``--set key=value`` settings applied. Raises :class:`ConfigError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -108,7 +108,12 @@ def load_config(path: Path, settings: list[str] | None = None) -> Config:
     if isinstance(tree, dict):
         for setting in settings or []:
             _override(tree, setting)
-    return make_config(tree, str(path))
+    return tree
+
+
+def load_config(path: Path, settings: list[str] | None = None) -> Config:
+    """Read a recipe, then apply ``--set key=value`` settings. Raises :class:`ConfigError`."""
+    return make_config(read_tree(path, settings), str(path))
 
 
 def dump_config(config: Config) -> str:

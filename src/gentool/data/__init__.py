@@ -10,11 +10,23 @@ TOOLS = FOLDER / "tools.jsonl"
 OPEN = FOLDER / "open"
 """The open dataset, compiled from ``dataset/``: ``pairs``, ``tools`` and ``readings``, each ``.jsonl.gz``."""
 
+PROCEDURAL = FOLDER / "procedural"
+"""Pairs made by ``python -m gentool.nano.pairs``: ``pairs`` and ``tools``, each ``.jsonl.gz``."""
+
+NANO = FOLDER / "nano"
+"""gentool-nano, the small model that ``python -m gentool.nano`` trains."""
+
 NAMED = {
     "package": (PAIRS, TOOLS),
+    "procedural": (PROCEDURAL / "pairs.jsonl.gz", PROCEDURAL / "tools.jsonl.gz"),
     "gentool-open": (OPEN / "pairs.jsonl.gz", OPEN / "tools.jsonl.gz"),
 }
 """What a recipe's ``data`` may name: files of pairs and of stand-alone tools."""
+
+
+def model_path(name: str) -> str:
+    """The folder that ``gentool-nano`` stands for; any other name or path as it is."""
+    return str(NANO) if name == "gentool-nano" else name
 
 
 def pairs_file(name: str) -> Path:

@@ -45,13 +45,13 @@ def evaluate_models(
     say = progress.say
 
     def metrics(asker: Asker[Any], ranker: Asker[Any] | None, joint: bool) -> list[dict[str, float] | None]:
-        return _metrics(asker, ranker, asked, tools, options.rank, joint, folder / asker.model, progress)
+        return ask_probes(asker, ranker, asked, tools, options.rank, joint, folder / asker.model, progress)
 
     results: dict[str, ModelMetrics] = {}
     if scored and "gentool" in models and config.train.schedule == "one_output":
         say("gentool: it writes ranking and call as one output; its rankings are not scored")
     if base is not None:
-        for asker, ranker in _local_askers(config, models, base, say):
+        for asker, ranker in local_askers(config, models, base, say):
             joint = asker.model == "gentool" and config.train.schedule == "one_output"
             found = metrics(asker, ranker if scored else None, joint)
             results[asker.model] = {**results.get(asker.model, {}), asker.seed: found}
@@ -67,7 +67,7 @@ def evaluate_models(
     return make_scores(results, asked, config.seeds, options.bootstrap, options.confidence)
 
 
-def _local_askers(
+def local_askers(
     config: Config, models: Mapping[ModelKey, Mapping[int, str]], base: str, say: Callable[[str], None]
 ) -> Iterator[tuple[Asker[list[int]], Asker[ScoredPrompt]]]:
     """For each checkpoint who lets it write, and who scores its rankings; both load it once."""
@@ -128,7 +128,7 @@ def _server_asker(config: Config, row: str, server: ServerConfig, client: Client
     )
 
 
-def _metrics(
+def ask_probes(
     asker: Asker[Any],
     ranker: Asker[Any] | None,
     asked: Sequence[Probe],

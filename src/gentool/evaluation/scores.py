@@ -156,6 +156,45 @@ def _compare(
     }
 
 
+def cells_of(probes: Sequence[Probe]) -> dict[Cell, list[int]]:
+    """The probes of every cell, by number; ``all`` are those of a scenario, whatever the transition."""
+    by_cell: dict[Cell, list[int]] = {cell: [] for cell in _cells(SCENARIOS, *TRANSITIONS, "all")}
+    for i, probe in enumerate(probes):
+        by_cell[probe.scenario, probe.transition].append(i)
+        by_cell[probe.scenario, "all"].append(i)
+    return by_cell
+
+
+def mean_over(
+    model: ModelMetrics,
+    probes: Sequence[Probe],
+    cells: Sequence[Cell],
+    metric: str,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """A metric averaged over cells that weigh the same, with its interval; cells without probes are left out."""
+    by_cell = cells_of(probes)
+    used = [found for cell in cells if (found := answered([model], by_cell[cell], metric))]
+    if not used:
+        return {"value": None, "low": None, "high": None, "n_pairs": 0}
+    total, count = _sums(model, probes, used, metric)
+    mean = estimate(total, count, resamples)
+    low, high = mean.interval(confidence, 0, 1)
+    return {"value": mean.value, "low": low, "high": high, "n_pairs": int((count > 0).sum(1).min())}
+
+
+def compare(
+    a: ModelMetrics,
+    b: ModelMetrics,
+    probes: Sequence[Probe],
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    """a - b on the endpoint and the guard, with the seeds that both have."""
+    return _compare(a, b, probes, cells_of(probes), resamples, confidence)
+
+
 def make_scores(
     models: Mapping[str, ModelMetrics],
     probes: Sequence[Probe],
@@ -169,10 +208,7 @@ def make_scores(
     alike. A cell without probes has value null and n 0. The order of models, seeds and probes is of no effect
     on any number, and a number depends on nothing but the answers that it is made from.
     """
-    by_cell: dict[Cell, list[int]] = {cell: [] for cell in _cells(SCENARIOS, *TRANSITIONS, "all")}
-    for i, probe in enumerate(probes):
-        by_cell[probe.scenario, probe.transition].append(i)
-        by_cell[probe.scenario, "all"].append(i)
+    by_cell = cells_of(probes)
     scored = {
         name: {
             scenario: {

@@ -26,7 +26,7 @@ from gentool.nano.tokenizer import CONTEXT, train_tokenizer
 from gentool.nano.worlds import draw_world
 from gentool.processes import first_then_others, is_first, join, process_count
 from gentool.prompting.order import seeded
-from gentool.prompting.renderer import Renderer
+from gentool.prompting.renderer import Rendered, Renderer
 from gentool.records import Tool, ToolPair
 from gentool.training.loss import batch_loss
 from gentool.training.shared_prefix.attention import choose_backend
@@ -45,6 +45,9 @@ COPIED = 1.0
 """Mean loss, in nats, at which copying counts as learned."""
 
 TWO_TOOLS = STAGES[2]
+
+ROUND = 128
+"""What the numbers of tokens and of targets in a step are multiples of."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,14 @@ def make_optimizers(model: Any, plan: Plan) -> list[Any]:
         Muon(matrices, plan.matrix_lr, weight_decay=0.1),
         torch.optim.AdamW(others, plan.vector_lr, betas=(0.9, 0.98), weight_decay=0.0),
     ]
+
+
+def filler_row(rows: Sequence[Rendered], pad: int) -> Rendered:
+    """A row that counts nothing and rounds up a step's tokens and targets: oneDNN compiles anew for every shape."""
+    tree = build_tree(rows)
+    targets = -len(tree.targets) % ROUND
+    tokens = targets + 1 + (-(len(tree.ids) + targets + 1) % ROUND)
+    return Rendered([pad] * tokens, tokens - targets, 0.0)
 
 
 def rate(plan: Plan, step: int, tokens: int) -> float:
@@ -151,7 +162,9 @@ class Training:
         """One optimizer step; returns the loss, the mean over targets by weight."""
         state, plan = self.state, self.plan
         rng = seeded("nano step", plan.seed, state["step"], state["stage"], self.rank)
-        tree = build_tree(self.lessons.step(rng, STAGES[state["stage"]], plan.batch // process_count()))
+        rows = self.lessons.step(rng, STAGES[state["stage"]], plan.batch // process_count())
+        filler = filler_row(rows, self.tokenizer.pad_token_id)
+        tree = build_tree([*rows, filler])
         batch = {
             k: v.to(self.device) if isinstance(v, torch.Tensor) else v for k, v in tree_batch(tree).items()
         }
@@ -162,7 +175,9 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             loss = batch_loss(self.model, batch)
         loss.backward()
-        total, weight, tokens = self._sum([float(loss.detach()), sum(tree.weights), len(tree.ids)])
+        total, weight, tokens = self._sum(
+            [float(loss.detach()), sum(tree.weights), len(tree.ids) - len(filler.ids)]
+        )
         for parameter in self.model.parameters():
             parameter.grad /= weight
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -116,35 +116,57 @@ def _now(rng: Random) -> datetime:
     return datetime(2024, 1, 1, 8) + timedelta(days=rng.randrange(1000), minutes=5 * rng.randrange(144))
 
 
-def _served(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Ask:
+@dataclass(frozen=True)
+class Request:
+    """What a user says to a tool: the sentence, its arguments by name, and when, if the sentence needs it."""
+
+    query: str
+    now: str | None
+    said: dict[str, Said]
+    overlap: Overlap
+
+    def can(self, tool: MadeTool) -> bool:
+        """Whether a call of ``tool`` can be written from what was said."""
+        return all(p.name in self.said for p in tool.parameters if p.required)
+
+    def call_of(self, tool: MadeTool) -> ToolCall:
+        """The call of a tool with all that it can take of what was said."""
+        order = [p.name for p in tool.parameters if p.name in self.said]
+        return ToolCall.of(tool.tool.name, {name: self.said[name].value for name in order})
+
+
+def draw_request(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Request:
+    """A request that ``target`` serves best, of two versions the richer one if it says what only that can take."""
     now = _now(rng)
     said: dict[str, Said] = {}
     optional = 0.5
     for parameter in target.parameters:
-        # Of two versions the richer one is right exactly if the request has what only it can take.
         extra = sibling is not None and parameter.name not in {p.name for p in sibling.parameters}
         if parameter.required or extra or rng.random() < optional:
             said[parameter.name] = say_value(parameter, rng, now)
     overlap: Overlap = rng.choices(("copy", "mixed", "synonym"), level.overlap)[0]
     relative = any(s.relative for s in said.values())
-    order = [p.name for p in target.parameters if p.name in said]
-    call = ToolCall.of(target.tool.name, {name: said[name].value for name in order})
-    useful = [target.tool.name]
-    if sibling is not None and _can(sibling, said):
-        useful.append(sibling.tool.name)
-    return Ask(
+    return Request(
         _sentence(rng, target, [s.text for s in said.values()], overlap, level.short),
         now.strftime("%Y-%m-%dT%H:%M") if relative or rng.random() < 0.1 else None,
-        (*useful, GENERATE_RESPONSE),
-        call,
+        said,
         overlap,
-        tuple(s.text for s in said.values()),
     )
 
 
-def _can(tool: MadeTool, said: dict[str, Said]) -> bool:
-    """Whether a call of ``tool`` can be written from what was said."""
-    return all(p.name in said for p in tool.parameters if p.required)
+def _served(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Ask:
+    request = draw_request(rng, target, sibling, level)
+    useful = [target.tool.name]
+    if sibling is not None and request.can(sibling):
+        useful.append(sibling.tool.name)
+    return Ask(
+        request.query,
+        request.now,
+        (*useful, GENERATE_RESPONSE),
+        request.call_of(target),
+        request.overlap,
+        tuple(s.text for s in request.said.values()),
+    )
 
 
 def _unserved(rng: Random, outside: Sequence[MadeTool], level: Level) -> Ask:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
-from gentool.config import ScenarioConfig
+from gentool.config import ScenarioConfig, TrainSet
 from gentool.jsonl import write_jsonl, write_text
 from gentool.prompting.order import seeded
 from gentool.records import (
@@ -199,13 +199,18 @@ def _probes(scenario: Scenario, sets: _Sets, queries: Iterable[GradedQuery]) -> 
     return found
 
 
-def _samples(sets: _Sets, queries: Iterable[GradedQuery]) -> list[Sample]:
-    """Training samples of a pair: T in all its sets, A in the zero set, B in zero and with the sibling."""
+def _samples(sets: _Sets, queries: Iterable[GradedQuery], kinds: Sequence[TrainSet]) -> list[Sample]:
+    """Training samples of a pair: T in its sets of these kinds, A in the zero set, B in zero and with the sibling."""
     pair, found = sets.pair, []
     for query in queries:
         states: list[tuple[Tool, ...]]
         if pair.group == "T":
-            states = [(), (_sibling(pair, query),), pair.tools]
+            of_kind: dict[TrainSet, tuple[Tool, ...]] = {
+                "zero": (),
+                "one": (_sibling(pair, query),),
+                "strong": pair.tools,
+            }
+            states = [tools for kind, tools in of_kind.items() if kind in kinds]
         elif pair.group == "B":
             states = [(), trained_tools(pair)]
         else:
@@ -280,7 +285,7 @@ def build_scenarios(
         )
     sides, dropped = _sides(pairs, pool, config, seed, alike)
     built = Scenarios(pairs=pairs, tools=tools, screened=dropped)
-    for pair in pairs:
+    for pair in _trained_pairs(pairs, config, seed):
         _build_pair(built, pair, sides, config, seed, alike)
     train_slots = _slots((s.tool_set for s in built.train), seed)
     built.train = [
@@ -297,6 +302,32 @@ def build_scenarios(
     check_leaks(built.pairs, built.tools, built.train, built.probes + built.dev, alike, config.k)
     built.summary = _summary(built, alike, config, seed) | ({"repeated_queries": repeats} if repeats else {})
     return built
+
+
+def _for_training(
+    sources: list[list[Tool]], pair: ToolPair, config: ScenarioConfig, seed: int
+) -> list[list[Tool]]:
+    """The candidates for distractors of a pair's training sets: nearest first, or in any order."""
+    if config.distractors == "near":
+        return sources
+    rng = seeded("random distractors", seed, pair.id)
+    return [rng.sample(source, len(source)) for source in sources]
+
+
+def _some_queries(queries: Sequence[GradedQuery], number: int) -> list[GradedQuery]:
+    """The first ``number`` queries, from both directions in turn."""
+    by_best: dict[str | None, list[GradedQuery]] = {}
+    for query in queries:
+        by_best.setdefault(query.best, []).append(query)
+    turns = zip_longest(*(by_best[best] for best in sorted(by_best, key=str)))
+    return [query for turn in turns for query in turn if query is not None][:number]
+
+
+def _trained_pairs(pairs: Sequence[ToolPair], config: ScenarioConfig, seed: int) -> list[ToolPair]:
+    """The pairs to build, of T only so many as ``train_pairs`` says."""
+    ordered = sorted(pairs, key=lambda p: seeded("train pairs", seed, p.id).random())
+    kept = {p.id for p in [p for p in ordered if p.group == "T"][: config.train_pairs]}
+    return [p for p in pairs if p.group != "T" or p.id in kept]
 
 
 def _build_pair(
@@ -320,10 +351,12 @@ def _build_pair(
         return
     unseen = [usable(sides.unseen_pairs), usable(sides.unseen_pool)]
     if pair.group != "U":
-        train_sets = sets(seen, "train-side")
+        train_sets = sets(_for_training(seen, pair, config, seed), "train-side")
         kept = _kept(pair, config, seed, alike) if pair.group == "T" else set()
         queries = [q for q in pair.queries if q.id not in kept]
-        built.train += _samples(train_sets, queries)
+        if pair.group == "T" and config.train_queries:
+            queries = _some_queries(queries, config.train_queries)
+        built.train += _samples(train_sets, queries, config.train_sets)
     if pair.group == "T":
         # New distractors: none of those that the pair was trained with.
         used = frozenset(t.id for t in train_sets.distractors)

@@ -17,20 +17,22 @@ from gentool.training.stage import StageSpec, train_stage
 def plan_arms(
     source: SampleRenderer, config: Config, seed: int, mixture: Mixture | None = None
 ) -> dict[Arm, list[StagePlan]]:
-    """The plans of all arms; with ``equal_budget`` the tokens and steps of ``gentool`` bind the others.
+    """The plans of all arms; with ``equal_budget`` the tokens and steps of ``gentool`` bind the others; with a
+    ``budget`` that binds all.
 
     ``gentool`` is planned even where it is not trained, so that a budget does not depend on which arms run.
     """
     train = config.train
     mix = mixture.parts if mixture else ()
-    reference = plan_arm(source.samples, "gentool", train, seed, source.length, mix=mix)
-    budget = (sum(p.tokens for p in reference), sum(p.steps for p in reference))
+    given = (train.budget.tokens, train.budget.steps) if train.budget else None
+    reference = plan_arm(source.samples, "gentool", train, seed, source.length, given, mix)
+    budget = given or (sum(p.tokens for p in reference), sum(p.steps for p in reference))
     plans: dict[Arm, list[StagePlan]] = {}
     for arm in train.arms:
         if arm == "gentool":
             plans[arm] = reference
         else:
-            limit = budget if train.equal_budget else None
+            limit = budget if train.equal_budget else given
             plans[arm] = plan_arm(source.samples, arm, train, seed, source.length, limit, mix)
     return plans
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import torch
 
 from gentool.jsonl import GenToolError
-from gentool.prompting.order import shown_order
+from gentool.prompting.order import seeded, shown_order
 from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Tool
+from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Tool, ToolCall
 from gentool.scenarios.neighbours import tool_text
 from gentool.training.mixture import ChatTurn
 from gentool.training.plan import Item, ItemTask
@@ -32,7 +33,7 @@ class SampleRenderer:
     """Renders samples for training; knows the tools and the seed of the orders.
 
     ``limit``: the most tokens that an item may have; ``chats``: what is mixed in; ``order_per_sample``: draw an order
-    of tools for each sample, not for each list.
+    of tools for each sample, not for each list; ``masked``: share of the lists whose tools get names without meaning.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class SampleRenderer:
         limit: int,
         chats: Sequence[ChatTurn] = (),
         order_per_sample: bool = False,
+        masked: float = 0.0,
     ) -> None:
         self.order_per_sample = order_per_sample
+        self.masked = masked
         self.samples = samples
         self.chats = chats
         self.tools = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
@@ -76,10 +79,27 @@ class SampleRenderer:
             turn = self.chats[item.sample]
             return self.renderer.chat(turn.messages, turn.answer, turn.tools)
         sample = self.samples[item.sample]
-        shown = self.shown(sample, item.epoch)
-        return self.renderer.training(
-            sample.query, sample.now, shown, item.task, sample.ranking, sample.tool_call
-        )
+        shown, ranking, call = self.shown(sample, item.epoch), sample.ranking, sample.tool_call
+        if self.masked:
+            shown, ranking, call = self._masked(sample, item.epoch, shown)
+        return self.renderer.training(sample.query, sample.now, shown, item.task, ranking, call)
+
+    def _masked(
+        self, sample: Sample, epoch: int, shown: list[Tool]
+    ) -> tuple[list[Tool], tuple[str, ...], ToolCall]:
+        """Tools and targets, for a share of the (list, epoch) with names drawn at random (Hammer, Lin et al. 2024)."""
+        rng = seeded("mask", self.seed, sample.tool_set.id, epoch)
+        if rng.random() >= self.masked:
+            return shown, sample.ranking, sample.tool_call
+        names = {GENERATE_RESPONSE_TOOL.name: GENERATE_RESPONSE_TOOL.name}
+        for tool in sorted(shown, key=lambda tool: tool.id):
+            names.setdefault(tool.name, "tool_" + "".join(rng.choices(ascii_lowercase, k=5)))
+        renamed = [
+            tool.model_copy(update={"function": tool.function.model_copy(update={"name": names[tool.name]})})
+            for tool in shown
+        ]
+        call = ToolCall.of(names[sample.tool_call.name], sample.tool_call.arguments)
+        return renamed, tuple(names[name] for name in sample.ranking), call
 
     def name(self, item: Item) -> str:
         """What to call an item in a message."""

@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from gentool import data
 from gentool.config import Config, ConfigError
 from gentool.models import ModelError, check_supported, device, load_tokenizer, make_tokenizer, torch_dtype
 from gentool.models.source import read_config
@@ -69,7 +70,7 @@ def shape_of(config: Config) -> Any:
     """
     if config.model.shape is None:
         try:
-            return text_config(read_config(str(config.model.path)))
+            return text_config(read_config(data.model_path(str(config.model.path))))
         except ModelError as error:
             raise ConfigError(
                 f"{error} Without the model: put its config.json into the recipe (model.shape), give --random-init."
@@ -181,7 +182,7 @@ def stand_in_tokenizer(
     path, template = config.model.path, config.model.chat_template
     assert path is not None
     try:
-        return load_tokenizer(path, template)
+        return load_tokenizer(data.model_path(path), template)
     except ModelError as error:
         progress.say(
             f"{error}\nGoing on with a tokenizer made from this run's texts"

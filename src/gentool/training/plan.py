@@ -109,15 +109,17 @@ def plan_arm(
 ) -> list[StagePlan]:
     """The stages of an arm. ``length(sample, task)``: the tokens of a rendered sample; ``mix``: what is mixed in.
 
-    ``budget`` = (tokens, steps): an arm of one stage repeats or cuts its data to that many tokens, spread
-    over that many steps; without it, the stage's epochs count.
+    ``budget`` = (tokens, steps): an arm repeats or cuts its data to that many tokens, spread over that many steps;
+    several stages share both as their epochs would. Without it, the stages' epochs count.
     """
     own = arm_samples(samples, arm)
-    plans = []
+    plans: list[StagePlan] = []
+    budgets = _stage_budgets(samples, arm, config, seed, length, budget, mix)
     group = (lambda i: samples[i].tool_set.id) if config.batches == "grouped" else None
     begin = 0  # epochs go on from stage to stage, so that each shows a new order
     for name, tasks in stages_of(arm, config.schedule, config.replay):
         epochs, rate = config.stage(arm, name)
+        budget = budgets[len(plans)]
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
@@ -136,3 +138,25 @@ def plan_arm(
         begin += epoch
         plans.append(StagePlan(name, rate, tuple(items), min(steps, len(items)), tokens))
     return plans
+
+
+def _stage_budgets(
+    samples: Sequence[Sample],
+    arm: Arm,
+    config: TrainConfig,
+    seed: int,
+    length: Callable[[int, ItemTask], int],
+    budget: tuple[int, int] | None,
+    mix: Sequence[MixPart],
+) -> list[tuple[int, int] | None]:
+    """The budget of each stage of an arm."""
+    number = len(stages_of(arm, config.schedule))
+    if budget is None or number == 1:
+        return [budget] * number
+    free = plan_arm(samples, arm, config, seed, length, None, mix)
+    tokens, steps = sum(p.tokens for p in free), sum(p.steps for p in free)
+    first = [
+        (round(budget[0] * p.tokens / tokens), max(1, round(budget[1] * p.steps / steps))) for p in free[:-1]
+    ]
+    left = budget[0] - sum(t for t, _ in first), max(1, budget[1] - sum(s for _, s in first))
+    return [*first, left]

@@ -36,6 +36,7 @@ class TrainingData:
     mixture: Mixture
     limit: int
     order_per_sample: bool = False
+    masked: float = 0.0
 
     def source(self, seed: int) -> SampleRenderer:
         """Renders for one training seed."""
@@ -47,6 +48,7 @@ class TrainingData:
             self.limit,
             self.mixture.turns,
             self.order_per_sample,
+            self.masked,
         )
 
     @property
@@ -123,7 +125,8 @@ def prepare(
             )
     elif is_first():
         (folder / DROPPED).unlink(missing_ok=True)
-    return TrainingData(renderer, samples, tools, mixture, limit, config.train.tool_order == "sample")
+    per_sample = config.train.tool_order == "sample"
+    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, config.train.mask_names)
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:
