@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format bench-prefix bench-synthesis clean
+.PHONY: demo test check format exam-nano bench-prefix bench-synthesis clean
 
 demo: $(VENV)/.train
 	$(BIN)/gentool run recipes/demo.yaml
@@ -19,6 +19,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix src tests bench
 	$(BIN)/ruff format src tests bench
+
+exam-nano: $(VENV)/.train
+	$(BIN)/python -m gentool.nano.exam
 
 bench-prefix: $(VENV)/.dev
 	$(BIN)/python -m bench.prefix $(ARGS)

@@ -119,3 +119,15 @@ def test_grouped_batches_keep_the_samples_of_a_list_together(samples: list[Sampl
     lists = len({s.tool_set.id for s in samples})
     assert runs(TrainConfig(epochs=1)) == lists
     assert runs(TrainConfig(epochs=1, batches="shuffled")) > 2 * lists
+
+
+@pytest.mark.parametrize("schedule", ["two_pass", "one_output"])
+@pytest.mark.parametrize("arm", ["gentool", "sft"])
+def test_a_given_budget_binds_every_arm(samples: list[Sample], arm: str, schedule: str) -> None:
+    config = TrainConfig(epochs=1, schedule=schedule)  # type: ignore[arg-type]
+    plans = plan_arm(samples, arm, config, 0, length, (900_000, 70))  # type: ignore[arg-type]
+    assert len(plans) == (2 if schedule == "two_pass" and arm == "gentool" else 1)
+    assert sum(p.tokens for p in plans) == pytest.approx(900_000, rel=0.02)
+    assert sum(p.steps for p in plans) == 70
+    if len(plans) == 2:  # as their epochs would share it: ten of twenty-one parts
+        assert plans[0].tokens / plans[1].tokens == pytest.approx(1 / 1.1, rel=0.05)

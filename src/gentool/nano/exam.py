@@ -1,6 +1,6 @@
 """nano's exam: tools made of words that training never showed, and the open dataset's unseen tools.
 
-``python -m gentool.nano.exam FOLDER`` prints one JSON object at the end.
+``python -m gentool.nano.exam FOLDER`` (``make exam-nano`` for the model that ships) prints one JSON object at the end.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from gentool import data
 from gentool.evaluation.match import match_call
 from gentool.evaluation.metrics import ndcg
 from gentool.inference.transformers import TransformersBackend
@@ -161,7 +162,12 @@ def exam(folder: str, lists: int = LISTS) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m gentool.nano.exam", description=__doc__)
-    parser.add_argument("folder", help="folder with the model")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        default=str(data.NANO),
+        help="folder with the model; by default the one that ships",
+    )
     parser.add_argument("--lists", type=int, default=LISTS, help="lists of tools for each k")
     given = parser.parse_args(arguments)
     marks = exam(given.folder, given.lists)

@@ -116,8 +116,9 @@ class Lessons:
 
     def read_too(self, rows: list[Rendered]) -> list[Rendered]:
         """Rows that make the documents and the requests targets as well, weighing less than answers."""
-        user = self.renderer.tokenizer.convert_tokens_to_ids("<|user|>")
-        more = [Rendered(row.ids[: row.start], row.ids.index(user) + 1, 0.2) for row in rows]
+        to_id = self.renderer.tokenizer.convert_tokens_to_ids
+        user, end = to_id("<|user|>"), to_id(END)
+        more = [Rendered(row.ids[: row.ids.index(end) + 1], row.ids.index(user) + 1, 0.2) for row in rows]
         more += [self.name_of(row, NAME) for row in rows]
         return [*more, Rendered(rows[0].ids[: rows[0].ids.index(user)], 1, 0.5)]
 

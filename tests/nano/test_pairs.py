@@ -1,0 +1,56 @@
+"""Procedural pairs: what ships is what the recipe makes, right by construction."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gentool import data
+from gentool.catalog.pairs import read_pairs, read_tools
+from gentool.catalog.schema import pair_problems
+from gentool.config import ScenarioConfig
+from gentool.dataset.compile import packed
+from gentool.nano.pairs import GROUPS, make_dataset
+from gentool.records import Tool, ToolPair
+from gentool.scenarios.build import build_scenarios
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[list[ToolPair], list[Tool]]:
+    return read_pairs(data.pairs_file("procedural")), read_tools(data.tools_file("procedural"))
+
+
+def test_the_files_are_those_that_the_seed_gives() -> None:
+    for records, name in zip(make_dataset(), ("pairs", "tools"), strict=True):
+        assert (data.PROCEDURAL / f"{name}.jsonl.gz").read_bytes() == packed(records)
+
+
+def test_calls_are_valid_and_grades_follow_from_what_is_said(
+    shipped: tuple[list[ToolPair], list[Tool]],
+) -> None:
+    pairs, _ = shipped
+    assert Counter(p.group for p in pairs) == GROUPS
+    for pair in pairs:
+        assert not pair_problems(pair)
+        plain, rich = pair.derivation.tool, pair.derivation.from_tool
+        only_rich = set(pair.tool(rich).parameters["properties"]) - set(
+            pair.tool(plain).parameters["properties"]
+        )
+        assert only_rich
+        best = Counter(query.best for query in pair.queries)
+        assert best[plain] == best[rich] == 5
+        for query in pair.queries:
+            if query.best is not None:
+                said = only_rich & query.call_of(rich).arguments.keys()
+                assert bool(said) == (query.best == rich)
+
+
+def test_they_fill_every_cell_with_forty_pairs(shipped: tuple[list[ToolPair], list[Tool]]) -> None:
+    pairs, tools = shipped
+    built = build_scenarios(pairs, tools, ScenarioConfig(embedding="tfidf"), 0)
+    cells: dict[tuple[str, str], set[str]] = {}
+    for probe in built.probes:
+        cells.setdefault((probe.scenario, probe.transition), set()).add(probe.pair)
+    assert len(cells) == 12 and min(map(len, cells.values())) >= 40
+    assert built.dev
