@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,35 @@ def test_accelerate_reads_its_configuration_files(path: Path) -> None:
     assert config.distributed_type == "FSDP" and config.fsdp_config["fsdp_version"] == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters"), [("qwen3-0.6b", 596_049_920), ("llama-3.1-8b", 8_030_261_248)]
-)
-def test_shapes_have_the_parameters_of_the_models(name: str, parameters: int) -> None:
+PARAMETERS = {
+    "gemma-3-1b-text": 999_885_952,
+    "llama-3.1-8b": 8_030_261_248,
+    "llama-3.2-1b-lora": 1_235_814_400,
+    "llama-3.2-3b-lora": 3_212_749_824,
+    "mistral-7b-lora": 7_248_023_552,
+    "phi-3.5-mini-lora": 3_821_079_552,
+    "phi-4-mini-lora": 3_836_021_760,
+    "qwen2.5-1.5b-lora": 1_543_714_304,
+    "qwen2.5-7b-qlora": 7_615_616_512,
+    "qwen3-0.6b": 596_049_920,
+    "qwen3-1.7b": 1_720_574_976,
+    "qwen3-4b-lora": 4_022_468_096,
+    "qwen3-8b-qlora": 8_190_735_360,
+}
+"""Of the models on the hub that recipes train, without adapters."""
+
+each_model = pytest.mark.parametrize("name", sorted(PARAMETERS))
+
+
+def test_recipes_of_real_models_are_known() -> None:
+    """A recipe that trains a model of the hub, on pairs that are at hand."""
+    configs = map(load_config, RECIPES)
+    found = [c.name for c in configs if c.model.path and "/" in c.model.path and c.synthesis is None]
+    assert found == sorted(PARAMETERS)
+
+
+@each_model
+def test_shapes_have_the_parameters_of_the_models(name: str) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -43,7 +69,38 @@ def test_shapes_have_the_parameters_of_the_models(name: str, parameters: int) ->
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(shape_of(load_config(ROOT / f"recipes/{name}.yaml")))
-    assert sum(p.numel() for p in model.parameters()) == parameters
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+@each_model
+def test_recipes_of_real_models_begin_with_their_launch_and_cost(name: str) -> None:
+    import torch
+
+    from gentool.training.dry_run import GIB, _build, _static, shape_of
+
+    path = ROOT / f"recipes/{name}.yaml"
+    config = load_config(path)
+    assert config.data.pairs == config.data.tools == "gentool-open"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))]
+    launch = rf"#   (accelerate launch \S+ \S+ -m )?gentool run recipes/{re.escape(name)}\.yaml"
+    assert re.fullmatch(launch, lines[1])
+    assert lines[2].startswith(f"#   gentool train recipes/{name}.yaml --dry-run --random-init  ")
+    rows = dict(re.findall(r"^#     (\w+): +(.*)$", "\n".join(lines), flags=re.M))
+    assert list(rows) == ["parameters", "tokens", "memory", "time"]
+    model = _build(shape_of(config), config, torch.device("meta"))
+    all_, trained = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad >= t) for t in (False, True)
+    )
+    assert rows["parameters"] == f"{all_:,}, {trained:,} of them trained ({config.train.method})"
+    seeds = len(config.seeds)
+    counts = rf"[\d,]+: {len(config.train.arms)} arms, {seeds} seed{'s' * (seeds > 1)}"
+    assert re.fullmatch(counts, rows["tokens"])
+    static = _static(model, config.train.method == "qlora") / GIB
+    assert re.fullmatch(
+        rf"[\d.]+ GiB: {static:.1f} weights, gradients and optimizer, [\d.]+ activations of the longest micro-batch",
+        rows["memory"],
+    )
 
 
 def test_demo_keeps_to_its_limits() -> None:

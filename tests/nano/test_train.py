@@ -14,6 +14,7 @@ from gentool.models import load_tokenizer
 from gentool.models.source import read_config
 from gentool.models.supported import check_supported
 from gentool.nano import train
+from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.exam import exam
 from gentool.nano.lessons import STAGES, Lessons, draw_level
 from gentool.nano.lexicon import lexicon
@@ -26,8 +27,10 @@ from gentool.prompting.order import seeded
 from gentool.prompting.renderer import RANK_REQUEST, Renderer
 from gentool.records import GENERATE_RESPONSE
 from gentool.training.shared_prefix.support import obstacles
+from gentool.training.shared_prefix.tree import build_tree
+from tests.training.test_processes import launch
 
-TINY = Plan(6000, shape=Shape(32, 1, 600), batch=300, warmup=2, every=1500, real=False)
+TINY = Plan(12_000, shape=Shape(32, 1, 600), batch=300, warmup=2, every=2000, real=False)
 
 
 @pytest.fixture(autouse=True)
@@ -110,13 +113,13 @@ def test_muon_makes_updates_nearly_orthogonal() -> None:
 def test_a_resumed_training_is_the_unbroken_one(tmp_path: Path) -> None:
     whole = quiet(TINY, tmp_path / "whole")
     whole.run()
-    quiet(TINY, tmp_path / "broken").run(until=4000)
+    quiet(TINY, tmp_path / "broken").run(until=7000)
     # Killed while it wrote a checkpoint, after lines that the last one does not know.
     (tmp_path / "broken/checkpoints/unfinished").mkdir()
     with (tmp_path / "broken/log.jsonl").open("a") as log:
         log.write('{"step": 9999}\n{"st')
     again = quiet(TINY, tmp_path / "broken")
-    assert 1500 <= again.state["tokens"] < 4000
+    assert 2000 <= again.state["tokens"] < 12_000
     again.run()
     for (name, a), b in zip(whole.model.named_parameters(), again.model.parameters(), strict=True):
         assert torch.equal(a, b), name
@@ -124,6 +127,41 @@ def test_a_resumed_training_is_the_unbroken_one(tmp_path: Path) -> None:
     last = [json.loads(lines[-1]) for lines in logs]
     assert last[0]["tokens"] == last[1]["tokens"] and last[0]["select_right"] == last[1]["select_right"]
     assert all(json.loads(line)["step"] < 9999 for line in logs[1])
+
+
+def test_a_filler_rounds_up_and_counts_nothing(renderer: Renderer) -> None:
+    lessons = Lessons(renderer, lexicon())
+    for n in range(10):
+        rows = lessons.step(seeded("filler", n), STAGES[2], 700)
+        tree, filled = build_tree(rows), build_tree([*rows, train.filler_row(rows, 0)])
+        assert len(filled.ids) % train.ROUND == len(filled.targets) % train.ROUND == 0
+        assert sum(filled.weights) == pytest.approx(sum(tree.weights))
+        assert filled.ids[-len(tree.ids) :] == tree.ids, "the padding token sorts before all others"
+
+
+def test_products_in_bfloat16_are_those_of_a_linear_layer_within_rounding() -> None:
+    torch.manual_seed(0)
+    plain, low = torch.nn.Linear(24, 16, bias=False), torch.nn.Linear(24, 16, bias=False)
+    low.load_state_dict(plain.state_dict())
+    use_bf16_products(low)
+    x = torch.randn(2, 5, 24)
+    inputs = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+    outs = [layer(i) for layer, i in zip((plain, low), inputs, strict=True)]
+    for out in outs:
+        out.square().sum().backward()
+    assert outs[1].dtype == torch.float32
+    for a, b in (outs, [i.grad for i in inputs], (plain.weight.grad, low.weight.grad)):
+        assert a is not None and b is not None
+        torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
+
+
+def test_two_processes_share_a_step_and_end_with_the_same_weights(tmp_path: Path) -> None:
+    words = "-m gentool.nano --tokens 6000 --width 32 --layers 1 --vocabulary 600 --batch 600 --no-real --threads 1"
+    launch(*words.split(), "--out", tmp_path / "two", processes=2, cwd=tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "two/log.jsonl").read_text().splitlines()]
+    assert log[-1]["tokens"] >= 6000
+    assert json.loads((tmp_path / "two/plan.json").read_text())["processes"] == 2
+    assert (tmp_path / "two/model/model.safetensors").is_file()
 
 
 def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     from gentool.nano.model import Shape
     from gentool.nano.train import Plan, Training
-    from gentool.processes import is_first
+    from gentool.processes import is_first, process_count, wait_for_all
 
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -61,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         training = Training(plan, given.out, say=lambda text: print(text, flush=True) if is_first() else None)
         training.run()
         training.export()
+        if process_count() > 1:  # none leaves while another still works
+            wait_for_all()
+            torch.distributed.destroy_process_group()
     except GenToolError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
