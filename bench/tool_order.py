@@ -2,10 +2,10 @@
 
     python bench/tool_order.py            # writes bench/results/tool_order.json; about twenty minutes on 2 cores
 
-Trains gentool-nano on a slice of the procedural pairs in three ways with several seeds, on the same samples in the same
-number of steps, and compares tool selection, arrival of unseen tools, position bias (where the called tools stood, and
-how often the right tool is called by the place where it stands), and the seconds of training. What was measured is kept
-in the file as it lands; the same command goes on from there.
+Trains a model on a slice of the procedural pairs in several ways, with several seeds: on the same samples in the same
+number of steps, and once in about the same time. Compared are tool selection, arrival of unseen tools, position bias
+(where the called tools stood, and how often the right tool is called by the place where it stands), and the seconds of
+training. What was measured is kept in the file as it lands; the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ RECIPE: dict[str, Any] = {
     "name": "tool-order",
     "data": "procedural",
     "scenarios": {"embedding": "tfidf", "train_pairs": 40, "train_queries": 4},
-    "model": {"path": "gentool-nano"},
     "train": {
         "arms": ["gentool"],
         "epochs": 0.5,
@@ -52,6 +51,11 @@ RECIPE: dict[str, Any] = {
 
 WAYS: dict[str, dict[str, Any]] = {
     "one order a list, shared prefixes": {"tool_order": "list", "shared_prefix": "auto"},
+    "one order a list, shared prefixes, three times the epochs": {
+        "tool_order": "list",
+        "shared_prefix": "auto",
+        "epochs": 1.5,
+    },
     "one order a list, samples shuffled, plain batches": {
         "tool_order": "list",
         "batches": "shuffled",
@@ -90,9 +94,9 @@ def places(run: Run) -> tuple[list[int], list[int], list[int]]:
     return called, wanted, hit
 
 
-def measure(settings: dict[str, Any], seed: int) -> dict[str, Any]:
+def measure(settings: dict[str, Any], seed: int, model: str) -> dict[str, Any]:
     """One run of the arm gentool."""
-    tree = {**RECIPE, "train": {**RECIPE["train"], **settings}, "seeds": [seed]}
+    tree = {**RECIPE, "model": {"path": model}, "train": {**RECIPE["train"], **settings}, "seeds": [seed]}
     config = make_config(tree, "bench/tool_order.py")
     with tempfile.TemporaryDirectory() as folder:
         run = Run(config, Path(folder), Progress())
@@ -130,19 +134,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("bench/results/tool_order.json"))
+    parser.add_argument("--model", default="gentool-nano", help="the model to start from")
+    parser.add_argument("--says", default="gentool-nano", help="what that is, for the file")
     options = parser.parse_args()
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in WAYS}
     if options.out.exists():
         before = json.loads(options.out.read_text(encoding="utf-8"))
-        if before["recipe"] == RECIPE:
+        if before["recipe"] == RECIPE and before["model"] == options.says:
             runs |= before["runs"]
     for seed in range(options.seeds):
         for name, settings in WAYS.items():
             if len(runs[name]) <= seed:
-                runs[name].append(measure(settings, seed))
+                runs[name].append(measure(settings, seed, options.model))
                 print(name, json.dumps(runs[name][-1]), flush=True)
-                write(runs, options.out)
-    print(json.dumps(write(runs, options.out)["median"], indent=2))
+                write(runs, options.says, options.out)
+    print(json.dumps(write(runs, options.says, options.out)["median"], indent=2))
 
 
 def middle(values: Iterable[float | None]) -> float | None:
@@ -151,10 +157,11 @@ def middle(values: Iterable[float | None]) -> float | None:
     return statistics.median(found) if found else None
 
 
-def write(runs: dict[str, list[dict[str, Any]]], out: Path) -> dict[str, Any]:
+def write(runs: dict[str, list[dict[str, Any]]], model: str, out: Path) -> dict[str, Any]:
     """What was measured so far, as it is kept."""
     result = {
         "what": "the gentool arm by order of tools and batches: tool selection, arrival, places of called tools",
+        "model": model,
         "recipe": RECIPE,
         "runs": runs,
         "median": {

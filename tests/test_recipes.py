@@ -86,20 +86,14 @@ def test_recipes_of_real_models_begin_with_their_launch_and_cost(name: str) -> N
     launch = rf"#   (accelerate launch \S+ \S+ -m )?gentool run recipes/{re.escape(name)}\.yaml"
     assert re.fullmatch(launch, lines[1])
     assert lines[2].startswith(f"#   gentool train recipes/{name}.yaml --dry-run --random-init  ")
-    rows = dict(re.findall(r"^#     (\w+): +(.*)$", "\n".join(lines), flags=re.M))
-    assert list(rows) == ["parameters", "tokens", "memory", "time"]
     model = _build(shape_of(config), config, torch.device("meta"))
     all_, trained = (
         sum(p.numel() for p in model.parameters() if p.requires_grad >= t) for t in (False, True)
     )
-    assert rows["parameters"] == f"{all_:,}, {trained:,} of them trained ({config.train.method})"
-    seeds = len(config.seeds)
-    counts = rf"[\d,]+: {len(config.train.arms)} arms, {seeds} seed{'s' * (seeds > 1)}"
-    assert re.fullmatch(counts, rows["tokens"])
     static = _static(model, config.train.method == "qlora") / GIB
-    assert re.fullmatch(
-        rf"[\d.]+ GiB: {static:.1f} weights, gradients and optimizer, [\d.]+ activations of the longest micro-batch",
-        rows["memory"],
+    assert lines[3] == (
+        f"# {all_:,} parameters, {trained:,} of them trained ({config.train.method}); weights, gradients and optimizer "
+        f"{static:.1f} GiB, activations come on top."
     )
 
 

@@ -13,18 +13,11 @@ from gentool.nano.text import recalled, repeated
 from gentool.nano.tokenizer import END
 from gentool.nano.worlds import Ask, Level, World, draw_world
 from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import GENERATE_RESPONSE, Tool, ToolPair
+from gentool.records import Tool, ToolPair
 from gentool.training.shared_prefix.tree import unique_tokens
 
 NAME = 4.0
 """What the tokens of the first name weigh more than others of an answer: in them lies the choice."""
-
-SUITS = ("best", "useful")
-JUDGED = {"best": "<|assistant|>", "useful": "<|user|>", "no": "<|tool|>"}
-"""What stands for how a tool suits: tokens that no line of a tool has."""
-
-JUDGE = {"best": 2.0, "useful": 2.0, "no": 1.0}
-"""What such a token weighs."""
 
 ASKS = 10
 """Requests a list of tools: the list is computed once for all of them."""
@@ -119,30 +112,12 @@ class Lessons:
         else:
             world = draw_world(rng, self.words, level, ASKS)
         rows = [self.ask(world, a, "rank" if rng.random() < rank else "select") for a in world.asks]
-        judged = [more for a, row in zip(world.asks, rows, strict=True) for more in self.judge(row, world, a)]
-        return [*rows, *self.read_too(rows), *judged]
-
-    def judge(self, row: Rendered, world: World, ask: Ask) -> list[Rendered]:
-        """A token for each tool where it is recalled after the request: how it suits. No prompt or answer has it.
-
-        So each request has as many decisions to learn from as there are tools, each about what stands right there.
-        """
-        to_id = self.renderer.tokenizer.convert_tokens_to_ids
-        begin = row.ids.index(to_id(END))
-        (line_end,) = self.renderer.tokenizer("\n")["input_ids"]
-        ends = [i for i in range(begin, row.start) if row.ids[i] == line_end]
-        found = []
-        for tool, end in zip(world.tools, ends, strict=True):
-            place = ask.ranking.index(tool.name) if tool.name in ask.ranking else -1
-            suits = "no" if place < 0 or (place and tool.name == GENERATE_RESPONSE) else SUITS[min(place, 1)]
-            found.append(Rendered([*row.ids[:end], to_id(JUDGED[suits])], end, JUDGE[suits]))
-        return found
+        return [*rows, *self.read_too(rows)]
 
     def read_too(self, rows: list[Rendered]) -> list[Rendered]:
         """Rows that make the documents and the requests targets as well, weighing less than answers."""
-        to_id = self.renderer.tokenizer.convert_tokens_to_ids
-        user, end = to_id("<|user|>"), to_id(END)
-        more = [Rendered(row.ids[: row.ids.index(end) + 1], row.ids.index(user) + 1, 0.2) for row in rows]
+        user = self.renderer.tokenizer.convert_tokens_to_ids("<|user|>")
+        more = [Rendered(row.ids[: row.start], row.ids.index(user) + 1, 0.2) for row in rows]
         more += [self.name_of(row, NAME) for row in rows]
         return [*more, Rendered(rows[0].ids[: rows[0].ids.index(user)], 1, 0.5)]
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from gentool.nano.tokenizer import CONTEXT, END
+from gentool.nano.tokenizer import CONTEXT
 
 HEAD = 32
 ROPE_THETA = 100_000.0
@@ -52,13 +52,11 @@ def make_model(shape: Shape, tokenizer: Any, seed: int, copies: bool = True) -> 
             layer.self_attn.o_proj.weight.mul_(0.05)
             layer.mlp.down_proj.weight.mul_(0.05)
         if copies and shape.layers >= 2 and shape.width >= 4 * HEAD:
-            basis = wire_copying(model)
-            marks = [tokenizer.convert_tokens_to_ids(token) for token in ("<|tools|>", "<|user|>", END)]
-            wire_matching(model, basis, marks)
+            wire_copying(model)
     return model
 
 
-def wire_copying(model: Any) -> torch.Tensor:
+def wire_copying(model: Any) -> None:
     """Set three heads to an induction circuit (Olsson et al. 2022), from which training goes on.
 
     A head of the first layer reads the token before: a direction that all embeddings share meets the fast rotary pairs,
@@ -96,56 +94,6 @@ def wire_copying(model: Any) -> torch.Tensor:
         found = values[n * HEAD : (n + 1) * HEAD]
         second.v_proj.weight[head][: len(found)] = found
         second.o_proj.weight[:, head][:, : len(found)] = gain / width**0.5 * found.T
-    return rows
-
-
-def wire_matching(model: Any, rows: torch.Tensor, marks: list[int]) -> None:
-    """Set two more heads so that a tool recalled after a request knows which of its words the request has.
-
-    A head of the first layer looks for the marks ``<|tools|>``, ``<|user|>`` and ``<|end|>`` and writes which of them
-    came before: a request's tokens have seen ``<|user|>`` and no ``<|end|>``. A head of the second layer looks for the
-    present token among the request's, and writes whether it found it there; else it finds the token itself.
-    """
-    width = model.config.hidden_size
-    within, matched = rows[-1], rows[-2]
-    first, second = (layer.self_attn for layer in model.model.layers[:2])
-    constant = model.model.embed_tokens.weight[0, 0].item()
-    size = width**0.5 / (1 + constant**2) ** 0.5
-    """What a unit of the residual stream is after the norm, where it holds nothing but an embedding."""
-    embedded = model.model.embed_tokens.weight[marks].clone()
-    embedded[:, 0] = 0
-    sought = embedded.sum(0)
-    # 0 where only tools came before, more in a request, less after its end.
-    asked = torch.linalg.pinv(embedded) @ torch.tensor([0.0, 1.0, -6.0])
-    slowest = HEAD // 2 - 1
-
-    head = slice(HEAD, 2 * HEAD)
-    for projection in (first.q_proj, first.k_proj, first.v_proj):
-        projection.weight[head] = 0
-    first.o_proj.weight[:, head] = 0
-    score = 14 * HEAD**0.5
-    first.q_proj.weight[HEAD + slowest, 0] = score / (size * constant)
-    first.k_proj.weight[HEAD + slowest] = sought / size
-    first.v_proj.weight[HEAD] = asked / size
-    first.o_proj.weight[:, HEAD] = WITHIN * within
-
-    slow = [*range(HEAD // 4, slowest), *range(3 * HEAD // 4, HEAD - 1)]
-    identity = rows[: len(slow)]
-    head = slice(2 * HEAD, 3 * HEAD)
-    for projection in (second.q_proj, second.k_proj, second.v_proj):
-        projection.weight[head] = 0
-    second.o_proj.weight[:, head] = 0
-    places = [2 * HEAD + place for place in slow]
-    second.q_proj.weight[places] = MATCH * identity
-    second.k_proj.weight[places] = MATCH * identity
-    second.q_proj.weight[2 * HEAD + slowest, 0] = HEAD**0.5 * PREFER / (size * constant)
-    second.k_proj.weight[2 * HEAD + slowest] = within / size
-    second.v_proj.weight[2 * HEAD] = within / size
-    second.o_proj.weight[:, 2 * HEAD] = FOUND * matched
-
-
-WITHIN, MATCH, PREFER, FOUND = 2.0, 3.5, 16.0, 4.0
-"""Sizes in :func:`wire_matching`: of the mark of a request, of sameness, of the liking for requests, of what is found."""
 
 
 def parameter_count(model: Any) -> int:

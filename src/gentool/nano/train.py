@@ -64,7 +64,7 @@ class Plan:
     matrix_lr: float = 4e-3
     vector_lr: float = 5e-3
     warmup: int = 100
-    every: int = 500_000
+    every: int = 1_000_000
     bf16: bool = False
     real: bool = True
     open: bool = False
