@@ -51,6 +51,11 @@ RECIPE: dict[str, Any] = {
 
 WAYS: dict[str, dict[str, Any]] = {
     "one order a list, shared prefixes": {"tool_order": "list", "shared_prefix": "auto"},
+    "one order a list, shared prefixes, at most 4 samples of a list together": {
+        "tool_order": "list",
+        "shared_prefix": "auto",
+        "group_size": 4,
+    },
     "one order a list, shared prefixes, three times the epochs": {
         "tool_order": "list",
         "shared_prefix": "auto",

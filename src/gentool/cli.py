@@ -304,7 +304,7 @@ def predict(
         typer.Option(
             "--model",
             "-m",
-            help="A stage folder, a model folder, a hub name, gentool-nano, or a server's model.",
+            help="A stage folder, a model folder, a hub name, or a server's model.",
         ),
     ],
     tools: Annotated[Path, typer.Option("--tools", "-t", help="A file of tools, as import reads them.")],

@@ -44,13 +44,13 @@ class MixOptions(Options):
 
 class DataConfig(Options):
     """What to build from. ``data: gentool-open`` is short for both files of the open dataset, which comes with GenTool;
-    ``package`` stands for a small part of it, for demos.
+    ``package`` stands for a small part of it, for demos; ``procedural`` for made-up pairs, for experiments.
     """
 
     pairs: str | None = Field(
         None,
-        description="JSONL of ToolPairs with graded queries, `gentool-open` or `package`; null: those that `synthesis` "
-        "makes, else `package`",
+        description="JSONL of ToolPairs with graded queries, `gentool-open`, `procedural` or `package`; null: those that "
+        "`synthesis` makes, else `package`",
     )
     tools: str | list[str] | None = Field(
         "package",
@@ -129,7 +129,7 @@ class RandomInit(Options):
 class ModelConfig(Options):
     """The model to start from: a hub name or folder, or ``random_init``. Neither: nothing can be trained."""
 
-    path: str | None = Field(None, description="a hub name, a folder, or `gentool-nano`")
+    path: str | None = Field(None, description="a hub name, or a folder")
     revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
         None, description="branch, tag or commit of a hub name"
     )
@@ -231,6 +231,9 @@ class TrainConfig(Options):
     )
     batches: Literal["grouped", "shuffled"] = Field(
         "grouped", description="grouped: samples that show the same tool list go into one step"
+    )
+    group_size: Positive | None = Field(
+        None, description="grouped: most samples of a list in a row, so that a step has more lists; null: all"
     )
     tool_order: Literal["list", "sample"] = Field(
         "list", description="a new order of tools each epoch for each list, or for each sample"

@@ -131,3 +131,19 @@ def test_a_given_budget_binds_every_arm(samples: list[Sample], arm: str, schedul
     assert sum(p.steps for p in plans) == 70
     if len(plans) == 2:  # as their epochs would share it: ten of twenty-one parts
         assert plans[0].tokens / plans[1].tokens == pytest.approx(1 / 1.1, rel=0.05)
+
+
+@pytest.mark.parametrize("size", [1, 3, None])
+def test_at_most_group_size_samples_of_a_list_stand_together(samples: list[Sample], size: int | None) -> None:
+    config = TrainConfig(epochs=1, group_size=size)
+    rank, _ = plan_arm(samples, "gentool", config, 0, length)
+    lists = [samples[i.sample].tool_set.id for i in rank.items]
+    runs = [1]
+    for a, b in pairwise(lists):
+        runs[-1:] = [runs[-1] + 1] if a == b else [runs[-1], 1]
+    whole = max(Counter(lists).values())
+    assert Counter(i.sample for i in rank.items) == dict.fromkeys(range(len(samples)), 1)
+    if size is None:
+        assert len(runs) == len(set(lists)), "each list in one run"
+    else:
+        assert len(runs) > len(set(lists)) and max(runs) <= max(2 * size, 4) < whole + size

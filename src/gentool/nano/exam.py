@@ -170,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--lists", type=int, default=LISTS, help="lists of tools for each k")
     given = parser.parse_args(arguments)
+    if not Path(given.folder).is_dir():
+        parser.error(f"{given.folder}: no such folder. Fix: train a model first, with python -m gentool.nano")
     marks = exam(given.folder, given.lists)
     below = [name for name, floor in FLOORS.items() if (marks[name] or 0) < floor]
     if below:

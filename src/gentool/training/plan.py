@@ -76,8 +76,12 @@ def epoch_items(
     key: str,
     mix: Sequence[MixPart],
     group: Callable[[int], str] | None,
+    size: int | None = None,
 ) -> list[Item]:
-    """The items of an epoch in random order; with ``group`` those of a group one after the other, groups at random."""
+    """The items of an epoch in random order; with ``group`` those of a group one after the other, groups at random.
+
+    ``size``: at most so many of a group stand together.
+    """
     items: list[Item] = []
     for task, share in tasks.items():
         rng = seeded("epoch", seed, key, task, epoch)
@@ -93,7 +97,11 @@ def epoch_items(
     groups: dict[object, list[Item]] = {}
     for n, item in enumerate(items):
         groups.setdefault(n if item.task == "chat" else group(item.sample), []).append(item)
-    order = list(groups.values())
+    order = [
+        items[i : i + (size or len(items))]
+        for items in groups.values()
+        for i in range(0, len(items), size or len(items))
+    ]
     rng.shuffle(order)
     return [item for of_group in order for item in of_group]
 
@@ -123,7 +131,7 @@ def plan_arm(
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
-            new = epoch_items(own, tasks, begin + epoch, seed, name, mix, group)
+            new = epoch_items(own, tasks, begin + epoch, seed, name, mix, group, config.group_size)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:
