@@ -49,8 +49,8 @@ class DataConfig(Options):
 
     pairs: str | None = Field(
         None,
-        description="JSONL of ToolPairs with graded queries, `gentool-open`, `procedural` or `package`; null: those that "
-        "`synthesis` makes, else `package`",
+        description="JSONL of ToolPairs with graded queries, `gentool-open`, `procedural` or `package`; null: those "
+        "that `synthesis` makes, else `package`",
     )
     tools: str | list[str] | None = Field(
         "package",

@@ -16,6 +16,7 @@ from gentool.models.supported import check_supported
 from gentool.nano import train
 from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.exam import exam
+from gentool.nano.feed import ROUND, filler_row
 from gentool.nano.lessons import STAGES, Lessons, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model
@@ -133,8 +134,8 @@ def test_a_filler_rounds_up_and_counts_nothing(renderer: Renderer) -> None:
     lessons = Lessons(renderer, lexicon())
     for n in range(10):
         rows = lessons.step(seeded("filler", n), STAGES[2], 700)
-        tree, filled = build_tree(rows), build_tree([*rows, train.filler_row(rows, 0)])
-        assert len(filled.ids) % train.ROUND == len(filled.targets) % train.ROUND == 0
+        tree, filled = build_tree(rows), build_tree([*rows, filler_row(rows, 0)])
+        assert len(filled.ids) % ROUND == len(filled.targets) % ROUND == 0
         assert sum(filled.weights) == pytest.approx(sum(tree.weights))
         assert filled.ids[-len(tree.ids) :] == tree.ids, "the padding token sorts before all others"
 

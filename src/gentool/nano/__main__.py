@@ -37,6 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--open", action="store_true", help="train on the train groups of the open dataset too"
     )
+    parser.add_argument(
+        "--every", type=_count, default=1_000_000, help="tokens between looks at the training"
+    )
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw steps ahead, for a GPU")
+    parser.add_argument(
+        "--seconds", type=float, help="instead of --tokens: as many as the device computes in that time"
+    )
     parser.add_argument("--no-real", action="store_true", help="leave out operations of installed packages")
     given = parser.parse_args(arguments)
 
@@ -53,14 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seed=given.seed,
         shape=Shape(given.width, given.layers, given.vocabulary),
         batch=given.batch,
+        every=given.every,
         bf16=given.bf16 or torch.cuda.is_available(),
         open=given.open,
         real=not given.no_real,
     )
     try:
-        training = Training(plan, given.out, say=lambda text: print(text, flush=True) if is_first() else None)
+
+        def say(text: str) -> None:
+            if is_first():
+                print(text, flush=True)
+
+        training = Training(plan, given.out, say, given.workers)
+        if given.seconds:
+            training.fit_into(given.seconds)
         training.run()
         training.export()
+        training.feed.close()
         if process_count() > 1:  # none leaves while another still works
             wait_for_all()
             torch.distributed.destroy_process_group()

@@ -41,10 +41,11 @@ def exam_level(k: int) -> Level:
     return Level(k, (2, 2, 1), 0.0, 0.4, 0.2, 0.15, 4)
 
 
-def exam_worlds(k: int, lists: int = LISTS) -> list[World]:
-    """Worlds of held-out words; the same every time."""
-    words = lexicon(exam=True)
-    return [draw_world(seeded(SEED, k, n), words, exam_level(k), ASKS) for n in range(lists)]
+def exam_worlds(k: int, lists: int = LISTS, known: bool = False) -> list[World]:
+    """Worlds of held-out words, or new ones of the words of training (``known``); the same every time."""
+    words = lexicon(exam=not known)
+    seed = f"{SEED}, known words" if known else SEED
+    return [draw_world(seeded(seed, k, n), words, exam_level(k), ASKS) for n in range(lists)]
 
 
 def open_worlds(groups: Sequence[str] = ("A", "B", "U"), lists: int = LISTS) -> list[World]:
@@ -147,6 +148,8 @@ def exam(folder: str, lists: int = LISTS) -> dict[str, Any]:
         marks[f"k={k}"] = mark_calls(worlds, answers(model, worlds, "select"))
         if k == MAIN:
             marks[f"k={k}"]["ranking_ndcg"] = mark_rankings(worlds, answers(model, worlds, "rank"))
+    worlds = exam_worlds(MAIN, lists, known=True)
+    marks[f"k={MAIN}, known words"] = mark_calls(worlds, answers(model, worlds, "select"))
     unseen = open_worlds(lists=lists)
     marks["open_dataset"] = mark_calls(unseen, answers(model, unseen, "select")) if unseen else None
     main = marks[f"k={MAIN}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import torch
 
 from gentool.jsonl import GenToolError, write_text
 from gentool.models import device
+from gentool.nano import dense
 from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.card import model_card
 from gentool.nano.checkpoint import load_checkpoint, save_checkpoint
+from gentool.nano.feed import Drawing, Feed
 from gentool.nano.lessons import ASKS, STAGES, Lessons, Stage, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model, parameter_count
@@ -26,12 +28,11 @@ from gentool.nano.tokenizer import CONTEXT, train_tokenizer
 from gentool.nano.worlds import draw_world
 from gentool.processes import first_then_others, is_first, join, process_count
 from gentool.prompting.order import seeded
-from gentool.prompting.renderer import Rendered, Renderer
+from gentool.prompting.renderer import Renderer
 from gentool.records import Tool, ToolPair
 from gentool.training.loss import batch_loss
 from gentool.training.shared_prefix.attention import choose_backend
 from gentool.training.shared_prefix.batches import tree_batch
-from gentool.training.shared_prefix.tree import build_tree
 
 TEXTS = 1500
 """Worlds that the tokenizer is trained on."""
@@ -49,8 +50,8 @@ COPIED = 1.0
 
 TWO_TOOLS = STAGES[2]
 
-ROUND = 128
-"""What the numbers of tokens and of targets in a step are multiples of."""
+MEASURED = 100
+"""Steps that the speed is measured in."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,6 @@ def make_optimizers(model: Any, plan: Plan) -> list[Any]:
     ]
 
 
-def filler_row(rows: Sequence[Rendered], pad: int) -> Rendered:
-    """A row that counts nothing and rounds up a step's tokens and targets: oneDNN compiles anew for every shape."""
-    tree = build_tree(rows)
-    targets = -len(tree.targets) % ROUND
-    tokens = targets + 1 + (-(len(tree.ids) + targets + 1) % ROUND)
-    return Rendered([pad] * tokens, tokens - targets, 0.0)
-
-
 def rate(plan: Plan, step: int, tokens: int) -> float:
     """Share of the full learning rate: linear warm-up, then constant, over the last 40 % of the tokens linear to 0."""
     left = max(0.0, 1 - tokens / plan.tokens)
@@ -115,7 +108,7 @@ def rate(plan: Plan, step: int, tokens: int) -> float:
 class Training:
     """A training under way in a folder; several processes (``torchrun``) share each step and the first one writes."""
 
-    def __init__(self, plan: Plan, out: Path, say: Callable[[str], None] = print) -> None:
+    def __init__(self, plan: Plan, out: Path, say: Callable[[str], None] = print, workers: int = 0) -> None:
         self.plan, self.out, self.say = plan, out, say
         self.device = device()
         self.rank = join().process_index if process_count() > 1 else 0
@@ -140,8 +133,12 @@ class Training:
         if plan.bf16 and not self.autocast:
             use_bf16_products(self.model)
         low = torch.bfloat16 if self.autocast else torch.float32
-        self.model.set_attn_implementation(choose_backend(self.device, low))
+        self.model.set_attn_implementation(
+            choose_backend(self.device, low) if self.device.type == "cpu" else dense.NAME
+        )
         self.model.train()
+        drawing = Drawing(self.lessons, plan.seed, plan.batch // process_count(), self.rank)
+        self.feed = Feed(drawing, workers)
 
     def _check_plan(self) -> None:
         mark, plan = (
@@ -166,10 +163,7 @@ class Training:
     def step(self) -> float:
         """One optimizer step; returns the loss, the mean over targets by weight."""
         state, plan = self.state, self.plan
-        rng = seeded("nano step", plan.seed, state["step"], state["stage"], self.rank)
-        rows = self.lessons.step(rng, STAGES[state["stage"]], plan.batch // process_count())
-        filler = filler_row(rows, self.tokenizer.pad_token_id)
-        tree = build_tree([*rows, filler])
+        tree, filled = self.feed.step(state["step"], state["stage"])
         batch = {
             k: v.to(self.device) if isinstance(v, torch.Tensor) else v for k, v in tree_batch(tree).items()
         }
@@ -180,9 +174,7 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             loss = batch_loss(self.model, batch)
         loss.backward()
-        total, weight, tokens = self._sum(
-            [float(loss.detach()), sum(tree.weights), len(tree.ids) - len(filler.ids)]
-        )
+        total, weight, tokens = self._sum([float(loss.detach()), sum(tree.weights), len(tree.ids) - filled])
         for parameter in self.model.parameters():
             parameter.grad /= weight
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -255,6 +247,25 @@ class Training:
                     torch.distributed.broadcast_object_list(shared)
                     state["stage"] = shared[0]
                 losses.clear()
+
+    def fit_into(self, seconds: float) -> None:
+        """Measure some steps, and plan as many tokens as fit into the time that is left of ``seconds``.
+
+        The steps count as trained. The plan in the folder is the one found, so it can be given again with ``tokens``.
+        """
+        begun = time.perf_counter()
+        for _ in range(MEASURED // 4):
+            self.step()
+        middle = time.perf_counter()
+        for _ in range(MEASURED):
+            self.step()
+        # The steps of the first stages are shorter, and take a GPU as long.
+        speed = MEASURED * self.plan.batch / (time.perf_counter() - middle)
+        left = seconds - (time.perf_counter() - begun)
+        self.plan = replace(self.plan, tokens=int(self.state["tokens"] + speed * left))
+        (self.out / "plan.json").unlink()
+        self._check_plan()
+        self.say(f"{speed:,.0f} tokens a second, so {self.plan.tokens:,} tokens")
 
     def export(self) -> None:
         """Write the model folder: bf16 weights, tokenizer, template and card. The training ends with it."""
