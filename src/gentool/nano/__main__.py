@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from gentool.nano.train import Plan, Training
     from gentool.processes import is_first, process_count, wait_for_all
 
+    if given.seconds and process_count() > 1:
+        parser.error("--seconds: expected one process, which measures for itself. Fix: give --tokens")
     if given.threads:
         torch.set_num_threads(given.threads)
     plan = Plan(
