@@ -14,8 +14,9 @@ import typer
 from rich.console import Console
 
 from gentool import __version__
+from gentool.ablation.command import ablate
 from gentool.command import RUNS as _RUNS
-from gentool.command import Recipe, Runs, Settings, look_at, stoppable
+from gentool.command import Recipe, Runs, Settings, look_at
 from gentool.command import escape as _escape
 from gentool.command import fail as _fail
 from gentool.command import run_until as _run
@@ -424,41 +425,7 @@ def export(
         print(f"{out / name}: {count:,} records")
 
 
-@app.command()
-def ablate(
-    file: Annotated[
-        Path, typer.Argument(help="The YAML of the ablation, for example recipes/ablation.yaml.")
-    ],
-    row: Annotated[
-        list[str] | None,
-        typer.Option("--row", help="Only this row (and the reference); can be given several times."),
-    ] = None,
-    set_: Settings = None,
-    runs: Runs = _RUNS,
-) -> None:
-    """Compare variants of the method: rows x seeds under the fair protocol, one table and plot.
-
-    For every row the learning rate is chosen on the dev split, then as many models
-    as there are seeds are tested. Interrupted, the same command goes on.
-
-    \b
-    Examples:
-      gentool ablate recipes/ablation.yaml
-      gentool ablate recipes/ablation.yaml --row sft --row no_ranking
-    """
-    from gentool.ablation.ablate import ablate as run_ablation
-    from gentool.ablation.settings import load_ablation
-    from gentool.ablation.table import ablation_table
-
-    config = load_ablation(file, set_)
-    folder = runs / config.name
-    progress = Progress()
-    with stoppable(folder, progress):
-        results = run_ablation(config, folder, row or [], progress)
-    Console().print(ablation_table(results))
-    print(f"Results: {folder / 'results.json'}, {folder / 'results.md'}, {folder / 'results.svg'}")
-
-
+app.command()(ablate)
 app.command()(review)
 app.add_typer(data_app, name="data")
 

@@ -104,7 +104,7 @@ class _Cells:
 def ablate(ablation: AblationConfig, folder: Path, only: Sequence[str], progress: Progress) -> dict[str, Any]:
     """All cells of an ablation, then ``results.json``, ``results.md`` and ``results.svg`` in ``folder``.
 
-    ``only``: rows to run, the reference always; none: all. Rows that were run before stay in the results.
+    ``only``: rows to run, the reference always; none: all. Rows that are left out stand in the results as not run.
     Raises :class:`ConfigError` for a row that is not there, :class:`gentool.lock.LockedError` if another one works in
     the folder, :class:`Stopped` when asked to stop.
     """

@@ -7,13 +7,9 @@ from typing import Any
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from gentool.training.shared_prefix.attention import ARGUMENT, TreeLayout
+from gentool.training.shared_prefix.attention import ARGUMENT, TreeLayout, no_mask
 
 NAME = "gentool_tree_dense"
-
-
-def _no_mask(*args: Any, **kwargs: Any) -> None:
-    """The tree says who sees whom."""
 
 
 def tree_dense(
@@ -38,4 +34,4 @@ def tree_dense(
 
 
 AttentionInterface.register(NAME, tree_dense)
-AttentionMaskInterface.register(NAME, _no_mask)
+AttentionMaskInterface.register(NAME, no_mask)

@@ -32,7 +32,7 @@ class TreeLayout:
     kept: dict[Any, Any] = field(default_factory=dict)
 
 
-def _no_mask(*args: Any, **kwargs: Any) -> None:
+def no_mask(*args: Any, **kwargs: Any) -> None:
     """The tree says who sees whom."""
 
 
@@ -193,7 +193,7 @@ BACKENDS: dict[str, Callable[..., Any]] = {
 
 for _name, _function in BACKENDS.items():
     AttentionInterface.register(_name, _function)
-    AttentionMaskInterface.register(_name, _no_mask)
+    AttentionMaskInterface.register(_name, no_mask)
 
 
 NAMES = {"sdpa": "gentool_tree", "flash": "gentool_tree_varlen", "flex": "gentool_tree_blocks"}
