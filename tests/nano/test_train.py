@@ -55,20 +55,18 @@ def test_prompts_are_the_product_s_and_are_read_back(renderer: Renderer) -> None
         world: World = draw_world(rng, lexicon(), draw_level(rng, STAGES[-1]), 4)
         names = [tool.name for tool in world.tools]
         for ask in world.asks:
-            row = lessons.ask(world, ask, "select")
-            assert row.ids[: row.start] == renderer.prompt(ask.query, ask.now, world.tools, "select")
-            assert (
-                renderer.parse("select", *_text(renderer, row.ids[row.start :], names)).tool_call == ask.call
-            )
-            assert _text(renderer, lessons.name_of(row).ids[row.start :], names)[0].startswith(
-                f'<tool_call>{{"name": "{ask.call.name}"'
-            )
-            row = lessons.ask(world, ask, "rank")
-            name = lessons.name_of(row)
-            assert renderer.tokenizer.decode(name.ids[name.start : -1]) == ask.ranking[0]
-            assert (
-                renderer.parse("rank", *_text(renderer, row.ids[row.start :], names)).ranking == ask.ranking
-            )
+            for task in ("select", "rank"):
+                row = lessons.ask(world, ask, task)
+                assert row == renderer.training(ask.query, ask.now, world.tools, task, ask.ranking, ask.call)
+                assert row.ids[: row.start] == renderer.prompt(ask.query, ask.now, world.tools, task)
+                parsed = renderer.parse(task, *_text(renderer, row.ids[row.start :], names))
+                assert (parsed.tool_call or ask.call) == ask.call
+                assert (parsed.ranking or ask.ranking) == ask.ranking
+                assert parsed.tool_call or parsed.ranking
+                choice = lessons.choice_of(row)
+                assert choice.start == len(choice.ids) - 1
+                number = f"{names.index(ask.call.name) + 1})"
+                assert renderer.tokenizer.decode(choice.ids[choice.start :]) == number
 
 
 def _text(renderer: Renderer, ids: list[int], names: list[str]) -> tuple[str, list[str], bool]:
@@ -86,7 +84,7 @@ def test_the_first_stage_is_copying_alone_and_the_others_have_lists(renderer: Re
 
 
 def test_what_never_varies_is_one_token(renderer: Renderer) -> None:
-    for text in (RANK_REQUEST, GENERATE_RESPONSE, "<|end|>"):
+    for text in (RANK_REQUEST, GENERATE_RESPONSE, "<|end|>", "1)", "64)"):
         assert len(renderer.tokenizer(text)["input_ids"]) == 1
     text = 'Zwölf {"a": [1, 2]}  Fälle\n\tgetInvoice_v2'
     assert renderer.tokenizer.decode(renderer.tokenizer(text)["input_ids"]) == text

@@ -13,6 +13,7 @@ from gentool.records import GENERATE_RESPONSE
 from gentool.scenarios.build import build_scenarios
 from gentool.training.dataset import SampleRenderer, sample_texts
 from gentool.training.plan import Item
+from gentool.training.preflight import preflight
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,22 @@ def test_nothing_is_masked_by_default(source: SampleRenderer) -> None:
     sample = next(s for s in source.samples if s.tool_call.name != GENERATE_RESPONSE)
     prompt, target = _texts(source, source.samples.index(sample), "select")
     assert sample.tool_call.name in prompt and sample.tool_call.name in target
+
+
+def test_the_preflight_looks_at_the_names_that_are_trained(source: SampleRenderer) -> None:
+    source.masked = 0.5
+    few = SampleRenderer(source.samples[:60], source.tools, source.renderer, 0, 10**6, masked=0.5)
+    found = preflight(few, ["rank", "select"], 10**6, 3)
+    assert not found.lost
+    for i, (prompt, target) in enumerate(found.lengths["select"]):
+        row = few.rendered(Item(i, "select", 0))
+        assert (prompt, target) == (row.start, len(row.ids) - row.start)
+    totals = [[len(few.rendered(Item(i, "select", e)).ids) for e in range(3)] for i in range(60)]
+    later = [i for i, own in enumerate(totals) if max(own) > own[0]]
+    assert later, "some list is masked in a later epoch, and longer there"
+    limit = max(totals[later[0]]) - 1
+    long = {item.item.sample for item in preflight(few, ["select"], limit, 3).long}
+    assert long == {i for i, own in enumerate(totals) if max(own) > limit}
 
 
 def _texts(source: SampleRenderer, number: int, task: str) -> tuple[str, str]:

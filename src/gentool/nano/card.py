@@ -46,11 +46,11 @@ Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the tra
 {tokens:,} unique tokens (a list of tools counts once for all its requests) in {steps:,} steps, {hours:.2f}
 hours of optimizer steps.
 
-| tokens | stage | loss | right name, call | right name, ranking | two tools |
+| tokens | stage | loss | right choice, call | right choice, ranking | two tools |
 |---|---|---|---|---|---|
 {curve}
 
-The names are judged on made-up tools of the stage's lists, with teacher forcing. The loss is a mean over
+The choice is the number of the first tool, judged on made-up tools of the stage's lists. The loss is a mean over
 documents, requests and answers
 of that stage, so it cannot be compared between stages.
 
@@ -60,6 +60,9 @@ It knows next to nothing about the world and little English beyond its templates
 numbers in words and synonyms that
 training did not show are often wrong. Descriptions of arguments are not in its prompts. One call an answer;
 {context} tokens of context.
+
+Its chat template numbers the tools and writes a tool's number before its name in calls (the key `tool`) and
+rankings: one token in which the choice lies.
 """
 
 ROWS = 20

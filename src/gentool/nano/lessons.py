@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
 
 from gentool.nano.lexicon import Lexicon
 from gentool.nano.real import cloze_world, open_world
 from gentool.nano.text import recalled, repeated
-from gentool.nano.tokenizer import END
+from gentool.nano.tokenizer import NUMBERS
 from gentool.nano.worlds import Ask, Level, World, draw_world
-from gentool.prompting.renderer import Rendered, Renderer
-from gentool.records import Tool, ToolPair
+from gentool.prompting.renderer import Rendered, Renderer, answer_message, prompt_messages
+from gentool.records import Task, Tool, ToolPair
 from gentool.training.shared_prefix.tree import unique_tokens
 
-NAME = 4.0
-"""What the tokens of the first name weigh more than others of an answer: in them lies the choice."""
+CHOICE = 3.0
+"""What the number of the first tool weighs more than other tokens of an answer: in it lies the choice."""
 
-ASKS = 10
+ASKS = 12
 """Requests a list of tools: the list is computed once for all of them."""
+
+WHOLE = 0.6
+"""Share of the requests whose whole answer is a target too, and not only the choice."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,10 @@ STAGES = (
     Stage(
         (1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0.0, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7
     ),
-    Stage((2, 3), Level(2, (3, 1, 0), 0.5, 0.2, 0.0, 0.1, 1, short=True), 0.1, 0.4, 0.12),
-    Stage((2, 5), Level(2, (3, 2, 1), 0.4, 0.3, 0.1, 0.15, 3), 0.1, 0.35, 0.4, 0.1),
-    Stage((1, 10), Level(2, (2, 2, 1), 0.3, 0.4, 0.2, 0.15, 4), 0.05, 0.35, 0.8, 0.2),
-    Stage((1, 20), Level(2, (2, 2, 1), 0.3, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 1.0, 0.2),
+    Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 0.0, 0.1, 1, short=True), 0.1, 0.4, 0.12),
+    Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 0.1, 0.15, 3), 0.1, 0.35, 0.4, 0.1),
+    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 4), 0.05, 0.35, 0.8, 0.2),
+    Stage((1, 20), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 1.0, 0.2),
 )
 
 
@@ -77,18 +79,34 @@ class Lessons:
         self.words = words
         self.real = real
         self.pairs = pairs
+        self.numbers = frozenset(renderer.tokenizer.convert_tokens_to_ids(list(NUMBERS)))
 
-    def name_of(self, row: Rendered, weight: float = 1.0) -> Rendered:
-        """Of a request's row only the first name in the answer, and what ends it, as the target."""
-        to_id = self.renderer.tokenizer.convert_tokens_to_ids
-        start = row.start + (2 if row.ids[row.start] == to_id("<tool_call>") else 0)
-        ends = {to_id('", "arguments": {'), to_id(END), self.renderer.tokenizer(" >")["input_ids"][0]}
-        end = next(i for i in range(start + 1, len(row.ids)) if row.ids[i] in ends)
-        return Rendered(row.ids[: end + 1], start, weight)
+    def choice_of(self, row: Rendered, weight: float = 1.0) -> Rendered:
+        """Of a request's row only the number of the first tool in the answer as the target."""
+        start = next(i for i in range(row.start, len(row.ids)) if row.ids[i] in self.numbers)
+        return Rendered(row.ids[: start + 1], start, weight)
 
-    def ask(self, world: World, ask: Ask, task: Any) -> Rendered:
-        """One request as prompt and target."""
-        return self.renderer.training(ask.query, ask.now, world.tools, task, ask.ranking, ask.call)
+    def head(self, world: World) -> list[int]:
+        """The tokens of a world's list of tools, with which all its prompts begin."""
+        text = self.renderer.prompt_text("", None, world.tools, "select")
+        return list(self.renderer.tokenizer(text[: text.index("<|user|>")])["input_ids"])
+
+    def ask(self, world: World, ask: Ask, task: Task, head: list[int] | None = None) -> Rendered:
+        """One request as prompt and target, equal to :meth:`Renderer.training`'s.
+
+        Drawing must not hold up the training, so that the list (``head``) is rendered once for all its requests.
+        """
+        tokenizer = self.renderer.tokenizer
+        messages, _ = prompt_messages(ask.query, ask.now, (), task, "native")
+        answer = answer_message(task, ask.ranking, ask.call, "native")
+        named = [
+            {"function": {"name": tool.name, "description": "", "parameters": {}}} for tool in world.tools
+        ]
+        whole = tokenizer.apply_chat_template([*messages, answer], tools=named, tokenize=False)
+        tail = tokenizer(whole[whole.index("<|user|>") :])["input_ids"]
+        head = head or self.head(world)
+        start = tail.index(tokenizer.convert_tokens_to_ids("<|assistant|>")) + 1
+        return Rendered([*head, *tail], len(head) + start)
 
     def text(self, rng: Random, copied: float) -> Rendered:
         """A plain text, every token a target; of that share tokens in any order, their repetition the target."""
@@ -111,15 +129,16 @@ class Lessons:
             world = open_world(rng, self.pairs, min(level.k, 6), ASKS)
         else:
             world = draw_world(rng, self.words, level, ASKS)
-        rows = [self.ask(world, a, "rank" if rng.random() < rank else "select") for a in world.asks]
-        return [*rows, *self.read_too(rows)]
+        head = self.head(world)
+        rows = [self.ask(world, a, "rank" if rng.random() < rank else "select", head) for a in world.asks]
+        whole = [row for row in rows if rng.random() < WHOLE]
+        return [*whole, *(self.choice_of(row, CHOICE) for row in rows), *self.read_too(rows)]
 
     def read_too(self, rows: list[Rendered]) -> list[Rendered]:
         """Rows that make the documents and the requests targets as well, weighing less than answers."""
         user = self.renderer.tokenizer.convert_tokens_to_ids("<|user|>")
-        more = [Rendered(row.ids[: row.start], row.ids.index(user) + 1, 0.2) for row in rows]
-        more += [self.name_of(row, NAME) for row in rows]
-        return [*more, Rendered(rows[0].ids[: rows[0].ids.index(user)], 1, 0.5)]
+        more = [Rendered(row.ids[: row.start], row.ids.index(user) + 1, 0.1) for row in rows]
+        return [*more, Rendered(rows[0].ids[: rows[0].ids.index(user)], 1, 0.25)]
 
     def step(self, rng: Random, stage: Stage, tokens: int) -> list[Rendered]:
         """Rows of about that many unique tokens."""

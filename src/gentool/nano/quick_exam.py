@@ -1,4 +1,4 @@
-"""A quick look during training: is the right tool's name what the model would write first?"""
+"""A quick look during training: is the right tool's number what the model would write first?"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def names_right(model: Any, rows: list[Rendered], pad: int) -> list[bool]:
 
 
 def quick_exam(model: Any, lessons: Lessons, stage: Stage, seed: int) -> dict[str, float]:
-    """Shares of right first names in calls and in rankings, on lists of the stage from seeds that no step uses."""
+    """Shares of right choices in calls and in rankings, on lists of the stage from seeds that no step uses."""
     pad = lessons.renderer.tokenizer.pad_token_id
     right: dict[str, list[bool]] = {"select": [], "rank": []}
     attention = model.config._attn_implementation
@@ -40,7 +40,7 @@ def quick_exam(model: Any, lessons: Lessons, stage: Stage, seed: int) -> dict[st
         rng = seeded("nano quick exam", seed, n)
         world = draw_world(rng, lessons.words, draw_level(Random(rng.random()), stage), ASKS)
         for task in right:
-            rows = [lessons.name_of(lessons.ask(world, ask, task)) for ask in world.asks]
+            rows = [lessons.choice_of(lessons.ask(world, ask, task)) for ask in world.asks]
             right[task] += names_right(model, rows, pad)
     model.set_attn_implementation(attention)
     model.train()

@@ -20,6 +20,8 @@ _SPECIAL = ("<|pad|>", END, "<|tools|>", "<|system|>", "<|user|>", "<|assistant|
 _PIECES = (
     "<tool_call>",
     "</tool_call>",
+    '{"tool": "',
+    '", "name": "',
     '{"name": "',
     '", "arguments": {',
     "}}",
@@ -28,6 +30,9 @@ _PIECES = (
     "Current date and time: ",
 )
 """Texts that never vary, one token each: shorter prompts and answers, and no loss spent on them."""
+
+NUMBERS = tuple(f"{n})" for n in range(1, 65))
+"""Numbers of tools in a list, one token each; later ones are written digit by digit."""
 
 _WORDS = r" ?\p{Lu}?[\p{Ll}\p{Lo}\p{M}]+| ?\p{Lu}+(?!\p{Ll})| ?\p{L}| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s"
 
@@ -43,14 +48,14 @@ def train_tokenizer(texts: Iterable[str], size: int, words: str = _WORDS) -> Any
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=size - len(_PIECES),
+        vocab_size=size - len(_PIECES) - len(NUMBERS),
         special_tokens=list(_SPECIAL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
         min_frequency=3,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in _PIECES])
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in (*_PIECES, *NUMBERS)])
     made = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END,

@@ -79,17 +79,17 @@ class SampleRenderer:
             turn = self.chats[item.sample]
             return self.renderer.chat(turn.messages, turn.answer, turn.tools)
         sample = self.samples[item.sample]
-        shown, ranking, call = self.shown(sample, item.epoch), sample.ranking, sample.tool_call
-        if self.masked:
-            shown, ranking, call = self._masked(sample, item.epoch, shown)
+        shown, ranking, call = self.content(sample, item.epoch)
         return self.renderer.training(sample.query, sample.now, shown, item.task, ranking, call)
 
-    def _masked(
-        self, sample: Sample, epoch: int, shown: list[Tool]
-    ) -> tuple[list[Tool], tuple[str, ...], ToolCall]:
-        """Tools and targets, for a share of the (list, epoch) with names drawn at random (Hammer, Lin et al. 2024)."""
+    def content(self, sample: Sample, epoch: int) -> tuple[list[Tool], tuple[str, ...], ToolCall]:
+        """Tools in the order of an epoch, ranking and call as they are rendered.
+
+        For a share of the (list, epoch) with names drawn at random (Hammer, Lin et al. 2024).
+        """
+        shown = self.shown(sample, epoch)
         rng = seeded("mask", self.seed, sample.tool_set.id, epoch)
-        if rng.random() >= self.masked:
+        if not self.masked or rng.random() >= self.masked:
             return shown, sample.ranking, sample.tool_call
         names = {GENERATE_RESPONSE_TOOL.name: GENERATE_RESPONSE_TOOL.name}
         for tool in sorted(shown, key=lambda tool: tool.id):

@@ -96,7 +96,8 @@ def preflight(source: SampleRenderer, tasks: Sequence[ItemTask], limit: int, epo
             rendered = source.rendered(item)
             total = len(rendered.ids)
             lengths[task].append((rendered.start, total - rendered.start))
-            if limit - NEAR < total <= limit and task != "chat":
+            near = total > limit - NEAR or source.masked > 0  # masked names have other lengths in each epoch
+            if near and total <= limit and task != "chat":
                 total = max(len(source.rendered(Item(i, task, e)).ids) for e in range(epochs))
             if total > limit:
                 long.append(Long(item, source.name(item), total))
@@ -127,17 +128,18 @@ def _losses(source: SampleRenderer, item: Item) -> Iterator[str]:
             yield f"expected the answer {turn.answer['content'][:60]!r} in the target; found {target[:60]!r}"
         return
     sample = source.samples[item.sample]
-    shown = [t.name for t in source.shown(sample, item.epoch)]
+    tools, ranking, call = source.content(sample, item.epoch)
+    shown = [tool.name for tool in tools]
     hidden = GENERATE_RESPONSE if renderer.fallback_text is not None else None
     for text in (sample.query, *(name for name in shown if name != hidden)):
         if _squeezed(text) not in prompt:
             yield f"expected {text[:60]!r} in the prompt; it is not there"
     parsed = renderer.parse(item.task, target, shown, finished)
-    if item.task != "select" and parsed.ranking != sample.ranking:
-        yield f"expected the ranking {' > '.join(sample.ranking)}; read {parsed.ranking or parsed.error}"
-    plain = sample.tool_call.name == hidden and parsed.outcome == "answer"
-    if item.task != "rank" and parsed.tool_call != sample.tool_call and not plain:
-        yield f"expected the call {sample.tool_call.function}; read {parsed.tool_call or parsed.error or target[:60]!r}"
+    if item.task != "select" and parsed.ranking != ranking:
+        yield f"expected the ranking {' > '.join(ranking)}; read {parsed.ranking or parsed.error}"
+    plain = call.name == hidden and parsed.outcome == "answer"
+    if item.task != "rank" and parsed.tool_call != call and not plain:
+        yield f"expected the call {call.function}; read {parsed.tool_call or parsed.error or target[:60]!r}"
 
 
 def positions(source: SampleRenderer, plans: Sequence[StagePlan]) -> np.ndarray[Any, Any]:

@@ -103,7 +103,8 @@ def prepare(
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
-    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns)
+    masked = config.train.mask_names
+    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns, masked=masked)
     stages = stages_of("gentool", config.train.schedule)
     epochs = math.ceil(sum(config.train.stage("gentool", name)[0] for name, _ in stages))
     found = preflight(source, trained_tasks(config, mixture), limit, epochs)
@@ -126,7 +127,7 @@ def prepare(
     elif is_first():
         (folder / DROPPED).unlink(missing_ok=True)
     per_sample = config.train.tool_order == "sample"
-    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, config.train.mask_names)
+    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, masked)
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:
