@@ -223,6 +223,11 @@ class TrainConfig(Options):
     mask_names: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the tool lists whose tools get names without meaning, as in Hammer"
     )
+    preference: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="where both tools of a pair are shown: weight of a loss that prefers the better one's call, "
+        "in tokens of an answer",
+    )
     batch_size: Positive = Field(16, description="samples in an optimizer step, over all processes")
     micro_batch_size: Positive = Field(4, description="samples in memory at once, per device")
     micro_batch_tokens: Positive | None = Field(

@@ -11,6 +11,7 @@ from gentool.nano.lessons import Lessons, Stage, draw_level
 from gentool.nano.worlds import draw_world
 from gentool.prompting.order import seeded
 from gentool.prompting.renderer import Rendered
+from gentool.records import Task
 from gentool.training.dataset import collate
 
 LISTS = 12
@@ -32,7 +33,7 @@ def names_right(model: Any, rows: list[Rendered], pad: int) -> list[bool]:
 def quick_exam(model: Any, lessons: Lessons, stage: Stage, seed: int) -> dict[str, float]:
     """Shares of right choices in calls and in rankings, on lists of the stage from seeds that no step uses."""
     pad = lessons.renderer.tokenizer.pad_token_id
-    right: dict[str, list[bool]] = {"select": [], "rank": []}
+    right: dict[Task, list[bool]] = {"select": [], "rank": []}
     attention = model.config._attn_implementation
     model.set_attn_implementation("sdpa")
     model.eval()
@@ -44,4 +45,4 @@ def quick_exam(model: Any, lessons: Lessons, stage: Stage, seed: int) -> dict[st
             right[task] += names_right(model, rows, pad)
     model.set_attn_implementation(attention)
     model.train()
-    return {task: sum(found) / len(found) for task, found in right.items()}
+    return {str(task): sum(found) / len(found) for task, found in right.items()}

@@ -73,15 +73,25 @@ def _calls_as_text(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """The token that another answer has at ``place``, where it parts from the target, and the preference's weight."""
+
+    place: int
+    token: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class Rendered:
     """Token ids of prompt and target; ``ids[start:]`` is the target, the only part trained on.
 
-    ``weight``: what each of its target tokens counts in the loss.
+    ``weight``: what each of its target tokens counts in the loss. ``rival``: an answer that is to be less likely.
     """
 
     ids: list[int]
     start: int
     weight: float = 1.0
+    rival: Rival | None = None
 
     @property
     def labels(self) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from string import ascii_lowercase
 from typing import Any
 
@@ -11,11 +12,12 @@ import torch
 
 from gentool.jsonl import GenToolError
 from gentool.prompting.order import seeded, shown_order
-from gentool.prompting.renderer import Rendered, Renderer
+from gentool.prompting.renderer import Rendered, Renderer, Rival
 from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Tool, ToolCall
 from gentool.scenarios.neighbours import tool_text
 from gentool.training.mixture import ChatTurn
 from gentool.training.plan import Item, ItemTask
+from gentool.training.shared_prefix.tree import common_length
 
 
 class TrainingError(GenToolError):
@@ -33,7 +35,8 @@ class SampleRenderer:
     """Renders samples for training; knows the tools and the seed of the orders.
 
     ``limit``: the most tokens that an item may have; ``chats``: what is mixed in; ``order_per_sample``: draw an order
-    of tools for each sample, not for each list; ``masked``: share of the lists whose tools get names without meaning.
+    of tools for each sample, not for each list; ``masked``: share of the lists whose tools get names without meaning;
+    ``preference``: weight of the better of a pair's tools against the other, where both are shown.
     """
 
     def __init__(
@@ -46,7 +49,9 @@ class SampleRenderer:
         chats: Sequence[ChatTurn] = (),
         order_per_sample: bool = False,
         masked: float = 0.0,
+        preference: float = 0.0,
     ) -> None:
+        self.preference = preference
         self.order_per_sample = order_per_sample
         self.masked = masked
         self.samples = samples
@@ -80,7 +85,22 @@ class SampleRenderer:
             return self.renderer.chat(turn.messages, turn.answer, turn.tools)
         sample = self.samples[item.sample]
         shown, ranking, call = self.content(sample, item.epoch)
-        return self.renderer.training(sample.query, sample.now, shown, item.task, ranking, call)
+        row = self.renderer.training(sample.query, sample.now, shown, item.task, ranking, call)
+        rival = self._rival(sample, item.epoch, shown) if self.preference and item.task == "select" else None
+        if rival is None:
+            return row
+        other = ToolCall.of(rival, call.arguments)
+        ids = self.renderer.training(sample.query, sample.now, shown, item.task, ranking, other).ids
+        place = common_length(row.ids, ids)
+        return replace(row, rival=Rival(place, ids[place], self.preference))
+
+    def _rival(self, sample: Sample, epoch: int, shown: Sequence[Tool]) -> str | None:
+        """The name shown of the pair's other tool, where both are there and one is right."""
+        pair = sample.tool_set.pair_tools
+        others = [i for i in pair if self.tools[i].name != sample.tool_call.name]
+        if len(pair) != 2 or len(others) != 1:
+            return None
+        return shown[[tool.id for tool in self.shown(sample, epoch)].index(others[0])].name
 
     def content(self, sample: Sample, epoch: int) -> tuple[list[Tool], tuple[str, ...], ToolCall]:
         """Tools in the order of an epoch, ranking and call as they are rendered.
@@ -121,7 +141,8 @@ def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> 
 
     Targets end together, so logits are needed for the last columns only: ``logits_to_keep`` says how many, and
     ``labels`` is (samples, logits_to_keep). That saves most of the cost of the output layer, exactly.
-    ``whole=True``, for models that cannot: all columns. ``weights`` are there if any sample's is not 1.
+    ``whole=True``, for models that cannot: all columns. ``weights`` are there if any sample's is not 1, ``rivals`` (-1
+    where there is none) and ``rival_weights`` if any sample has one, of the shape of ``labels``.
     """
     rows = [row for batch in batches for row in batch]
     width = max(len(row.ids) for row in rows)
@@ -138,4 +159,11 @@ def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> 
     }
     if any(row.weight != 1 for row in rows):
         batch["weights"] = torch.tensor([[row.weight] * kept for row in rows])
+    if any(row.rival for row in rows):
+        rivals, rival_weights = torch.full((len(rows), width), -1), torch.zeros(len(rows), width)
+        for n, row in enumerate(rows):
+            if row.rival:
+                place = width - len(row.ids) + row.rival.place
+                rivals[n, place], rival_weights[n, place] = row.rival.token, row.rival.weight
+        batch["rivals"], batch["rival_weights"] = rivals[:, -kept:], rival_weights[:, -kept:]
     return batch if whole else {**batch, "logits_to_keep": kept}

@@ -37,6 +37,7 @@ class TrainingData:
     limit: int
     order_per_sample: bool = False
     masked: float = 0.0
+    preference: float = 0.0
 
     def source(self, seed: int) -> SampleRenderer:
         """Renders for one training seed."""
@@ -49,6 +50,7 @@ class TrainingData:
             self.mixture.turns,
             self.order_per_sample,
             self.masked,
+            self.preference,
         )
 
     @property
@@ -127,7 +129,7 @@ def prepare(
     elif is_first():
         (folder / DROPPED).unlink(missing_ok=True)
     per_sample = config.train.tool_order == "sample"
-    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, masked)
+    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, masked, config.train.preference)
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:

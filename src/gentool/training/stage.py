@@ -29,7 +29,7 @@ MANIFEST = "stage.json"
 
 STAGE_OPTIONS = {
     "method", "lora", "micro_batch_size", "warmup", "scheduler", "weight_decay", "max_grad_norm", "bf16",
-    "gradient_checkpointing", "tool_order", "mask_names",
+    "gradient_checkpointing", "tool_order", "mask_names", "preference",
 }  # fmt: skip
 """The options that a stage's weights depend on, besides what its plan holds."""
 

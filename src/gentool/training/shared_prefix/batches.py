@@ -15,7 +15,7 @@ from gentool.training.shared_prefix.tree import Tree, build_tree, pack
 
 def tree_batch(tree: Tree) -> dict[str, Any]:
     """The model's inputs for a tree, one row; ``labels`` and ``weights`` (targets,) belong to the gathered logits."""
-    return {
+    batch = {
         "input_ids": torch.tensor([tree.ids]),
         "position_ids": torch.tensor([tree.depths]),
         "logits_to_keep": torch.tensor(tree.predictors, dtype=torch.long),
@@ -23,6 +23,11 @@ def tree_batch(tree: Tree) -> dict[str, Any]:
         "weights": torch.tensor(tree.weights),
         ARGUMENT: TreeLayout(tree),
     }
+    if tree.rivals:
+        pairs = [tree.rivals.get(n, (-1, 0.0)) for n in range(len(tree.targets))]
+        batch["rivals"] = torch.tensor([token for token, _ in pairs])
+        batch["rival_weights"] = torch.tensor([weight for _, weight in pairs])
+    return batch
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ rule keeps apart trees that have nothing in common. Nothing here knows of chat t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -35,7 +35,8 @@ class Tree:
 
     ``ids``, ``depths`` and ``ends`` have one entry a token. ``predictors[n]`` is the index of the token after which
     ``targets[n]`` is to be predicted, with ``weights[n]``; one token may predict several targets, one for each branch.
-    ``total``: tokens of all samples, shared ones counted for each.
+    ``total``: tokens of all samples, shared ones counted for each. ``rivals``: of some targets, by number, a token that
+    is to be less likely, and the weight of that.
     """
 
     ids: list[int]
@@ -46,6 +47,7 @@ class Tree:
     targets: list[int]
     weights: list[float]
     total: int
+    rivals: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -105,6 +107,7 @@ def build_tree(rows: Sequence[Rendered]) -> Tree:
     parents: list[int] = []
     ends: list[int] = []
     wanted: dict[tuple[int, int], float] = {}
+    rivals: dict[tuple[int, int], tuple[int, float]] = {}
     path: list[int] = []
     before: list[int] = []
     # In sorted order a row's longest common prefix with any earlier row is that with the one before.
@@ -122,6 +125,10 @@ def build_tree(rows: Sequence[Rendered]) -> Tree:
         for place in range(max(1, row.start), len(row.ids)):
             key = (path[place - 1], row.ids[place])
             wanted[key] = wanted.get(key, 0.0) + row.weight
+            if row.rival and row.rival.place == place:
+                token, before_weight = rivals.get(key, (row.rival.token, 0.0))
+                assert token == row.rival.token, "the same tokens before and the same target have one rival"
+                rivals[key] = token, before_weight + row.rival.weight
         before = row.ids
     for left in path:
         ends[left] = len(ids)
@@ -135,6 +142,7 @@ def build_tree(rows: Sequence[Rendered]) -> Tree:
         [token for _, token in order],
         [wanted[key] for key in order],
         sum(len(row.ids) for row in rows),
+        {n: rivals[key] for n, key in enumerate(order) if key in rivals},
     )
 
 
