@@ -2,8 +2,8 @@
 
     python bench/train_step.py [--repeats 7] [--out bench/results/train_step.json]
 
-Both run in turn in one process, on the same samples of the package's pairs and the demo's model; prints the ratio
-pair by pair. Losses and gradients are the same (tests/training/test_stage.py).
+Both run in turn in one process, on the same samples of the package's pairs and the model of recipes/scratch.yaml;
+prints the ratio pair by pair. Losses and gradients are the same (tests/training/test_stage.py).
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path("bench/results/train_step.json"))
-    parser.add_argument("--set", dest="settings", action="append", default=[], help="change the demo recipe")
+    parser.add_argument("--set", dest="settings", action="append", default=[], help="change the recipe")
     options = parser.parse_args()
-    config = load_config(Path("recipes/demo.yaml"), options.settings)
+    config = load_config(Path("recipes/scratch.yaml"), options.settings)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(config, Path(folder), Progress())
         run.build()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import wait
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,10 +14,10 @@ from gentool.jsonl import GenToolError
 from gentool.models import load_tokenizer
 from gentool.models.source import read_config
 from gentool.models.supported import check_supported
-from gentool.nano import train
+from gentool.nano import dense, train
 from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.exam import exam
-from gentool.nano.feed import ROUND, filler_row
+from gentool.nano.feed import ROUND, Drawing, Feed, filler_row
 from gentool.nano.lessons import STAGES, Lessons, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model
@@ -27,6 +28,9 @@ from gentool.nano.worlds import World, draw_world
 from gentool.prompting.order import seeded
 from gentool.prompting.renderer import RANK_REQUEST, Renderer
 from gentool.records import GENERATE_RESPONSE
+from gentool.training.loss import batch_loss
+from gentool.training.shared_prefix.attention import choose_backend
+from gentool.training.shared_prefix.batches import tree_batch
 from gentool.training.shared_prefix.support import obstacles
 from gentool.training.shared_prefix.tree import build_tree
 from tests.training.test_processes import launch
@@ -161,6 +165,34 @@ def test_two_processes_share_a_step_and_end_with_the_same_weights(tmp_path: Path
     assert log[-1]["tokens"] >= 6000
     assert json.loads((tmp_path / "two/plan.json").read_text())["processes"] == 2
     assert (tmp_path / "two/model/model.safetensors").is_file()
+
+
+def test_steps_drawn_ahead_are_the_same_and_a_death_is_said(renderer: Renderer) -> None:
+    lessons = Lessons(renderer, lexicon())
+    drawing = Drawing(lessons, 0, 300, 0)
+    feed = Feed(drawing, 1)
+    try:
+        for number in range(3):
+            assert feed.step(number, 2) == drawing.step(number, 2)
+        wait([future for _, future in feed.ahead])
+        for process in feed.pool._processes.values():
+            process.kill()
+        with pytest.raises(GenToolError, match="--workers"):
+            for number in range(3, 20):
+                feed.step(number, 2)
+    finally:
+        feed.close()
+
+
+def test_one_mask_over_the_row_is_the_same_attention(renderer: Renderer) -> None:
+    model = make_model(Shape(64, 2, 600), renderer.tokenizer, 0)
+    batch = tree_batch(Drawing(Lessons(renderer, lexicon()), 0, 400, 0).step(0, 3)[0])
+    found = []
+    for attention in (choose_backend(torch.device("cpu"), torch.float32), dense.NAME):
+        model.set_attn_implementation(attention)
+        found.append(torch.autograd.grad(batch_loss(model, batch), list(model.parameters())))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_another_plan_in_the_same_folder_is_refused(tmp_path: Path) -> None:

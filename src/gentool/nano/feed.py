@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
+from gentool.jsonl import GenToolError
 from gentool.nano.lessons import STAGES, Lessons
 from gentool.prompting.order import seeded
 from gentool.prompting.renderer import Rendered
@@ -71,12 +72,18 @@ class Feed:
         """As :meth:`Drawing.step`; what is drawn ahead is of the stage at the time."""
         if self.pool is None:
             return self.drawing.step(step, stage)
-        while len(self.ahead) < AHEAD * self.workers:
-            number = self.ahead[-1][0] + 1 if self.ahead else step
-            self.ahead.append((number, self.pool.submit(_draw, number, stage)))
-        number, future = self.ahead.popleft()
-        assert number == step
-        return future.result()
+        try:
+            while len(self.ahead) < AHEAD * self.workers:
+                number = self.ahead[-1][0] + 1 if self.ahead else step
+                self.ahead.append((number, self.pool.submit(_draw, number, stage)))
+            number, future = self.ahead.popleft()
+            assert number == step
+            return future.result()
+        except BrokenExecutor:
+            raise GenToolError(
+                f"step {step}: a process that draws steps ahead died, maybe for want of memory. Fix: give fewer "
+                "--workers; the same command with the same other options goes on from the last checkpoint."
+            ) from None
 
     def close(self) -> None:
         """End the workers."""

@@ -22,14 +22,19 @@ ASKS = 12
 """Requests a list of tools: the list is computed once for all of them."""
 
 WHOLE = 0.6
-"""Share of the requests whose whole answer is a target too, and not only the choice."""
+"""Share of the requests whose whole answer is a target too, and not only the choice, but for the last stage."""
+
+
+PASSED = 0.8
+"""Share of right choices at which a stage is left early."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """``k``: fewest and most tools. Shares: ``texts`` of plain texts in the tokens, ``copied`` of repeated tokens in
     these, ``rank`` of rankings, ``real`` of lists of real tools where there are any. ``until``: share of the budget at
-    which the stage is over at the latest; ``batch``: share of the tokens of a step."""
+    which the stage is over at the latest; ``batch``: share of the tokens of a step; ``passed``: share of right choices
+    at which it is over early; ``whole``: share of the requests whose whole answer is a target."""
 
     k: tuple[int, int]
     level: Level
@@ -39,6 +44,8 @@ class Stage:
     real: float = 0.0
     copied: float = 0.2
     batch: float = 1.0
+    passed: float = PASSED
+    whole: float = WHOLE
 
     @property
     def copies(self) -> bool:
@@ -54,7 +61,9 @@ STAGES = (
     Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 0.0, 0.1, 1, short=True), 0.1, 0.4, 0.12),
     Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 0.1, 0.15, 3), 0.1, 0.35, 0.4, 0.1),
     Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 4), 0.05, 0.35, 0.8, 0.2),
-    Stage((1, 20), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 1.0, 0.2),
+    Stage((1, 20), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 0.65, 0.2, passed=0.9),
+    # Words of real documents as names: names are to be matched and copied token by token, not known.
+    Stage((1, 20), Level(2, (2, 2, 1), 0.6, 0.4, 0.2, 0.15, 5, found=0.7), 0.05, 0.35, 1.0, 0.2, whole=1.0),
 )
 
 
@@ -131,7 +140,7 @@ class Lessons:
             world = draw_world(rng, self.words, level, ASKS)
         head = self.head(world)
         rows = [self.ask(world, a, "rank" if rng.random() < rank else "select", head) for a in world.asks]
-        whole = [row for row in rows if rng.random() < WHOLE]
+        whole = [row for row in rows if rng.random() < stage.whole]
         return [*whole, *(self.choice_of(row, CHOICE) for row in rows), *self.read_too(rows)]
 
     def read_too(self, rows: list[Rendered]) -> list[Rendered]:

@@ -35,6 +35,8 @@ class Lexicon:
     things: tuple[Thing, ...]
     invents: bool
     """Whether words that mean nothing may be things and actions too."""
+    found: tuple[str, ...] = ()
+    """Words of real documents, to be used as if they meant nothing."""
 
 
 def _lines(name: str) -> Iterator[str]:

@@ -80,6 +80,13 @@ def real_tools(seed: int) -> list[Tool]:
     ]
 
 
+def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
+    """The words of some tools' names and descriptions, none that is held out, in the order of the alphabet."""
+    texts = (text for tool in tools for text in (tool.name, tool.description))
+    words = {word for text in texts for word in name_words(text)} - held_out()
+    return tuple(sorted(word for word in words if 3 <= len(word) <= 14))
+
+
 def cloze_world(rng: Random, tools: Sequence[Tool], k: int, asks: int) -> World:
     """Real tools; a request is a part of one tool's description, so that only rankings are to be asked."""
     chosen = {tool.name: tool for tool in rng.sample(tools, min(k, len(tools)))}

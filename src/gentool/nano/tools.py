@@ -31,18 +31,23 @@ class MadeTool:
     noun: str
 
 
-def draw_concept(rng: Random, words: Lexicon, invent: float) -> Concept:
-    """``invent``: share of words that mean nothing, where the lexicon has such."""
+def draw_concept(rng: Random, words: Lexicon, invent: float, found: float = 0.0) -> Concept:
+    """``invent``: share of words that mean nothing, where the lexicon has such; ``found``: share of these that are
+    words of real documents."""
+
+    def word() -> str:
+        return rng.choice(words.found) if found and words.found and rng.random() < found else invented(rng)
+
     share = invent if words.invents else 0.0
-    verb = invented(rng)
+    verb = word()
     action = Action((verb,), (verb,)) if rng.random() < share / 2 else rng.choice(words.actions)
-    thing = Thing((invented(rng),), "any") if rng.random() < share else rng.choice(words.things)
+    thing = Thing((word(),), "any") if rng.random() < share else rng.choice(words.things)
     return Concept(action, thing, rng.choice(qualifiers()) if rng.random() < 0.2 else None)
 
 
-def relative_of(concept: Concept, rng: Random, words: Lexicon, invent: float) -> Concept:
+def relative_of(concept: Concept, rng: Random, words: Lexicon, invent: float, found: float = 0.0) -> Concept:
     """Another concept that shares the thing, the action, or both but the qualifier."""
-    other = draw_concept(rng, words, invent)
+    other = draw_concept(rng, words, invent, found)
     kind = rng.random()
     if kind < 0.5:
         return Concept(other.action, concept.thing, other.qualifier)

@@ -23,7 +23,7 @@ from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model, parameter_count
 from gentool.nano.muon import Muon
 from gentool.nano.quick_exam import quick_exam
-from gentool.nano.real import open_pairs, real_tools
+from gentool.nano.real import document_words, open_pairs, real_tools
 from gentool.nano.tokenizer import CONTEXT, train_tokenizer
 from gentool.nano.worlds import draw_world
 from gentool.processes import first_then_others, is_first, join, process_count
@@ -41,9 +41,6 @@ REAL_TEXTS = 1000
 
 MOST_REAL = 160
 """Tokens that the prompt of a real tool may have: some have thousands of allowed values."""
-
-PASSED = 0.8
-"""Share of right names at which a stage is left early."""
 
 COPIED = 1.0
 """Mean loss, in nats, at which copying counts as learned."""
@@ -74,13 +71,14 @@ class Plan:
 def tokenizer_texts(seed: int, real: Sequence[Tool] = (), pairs: Sequence[ToolPair] = ()) -> Iterable[str]:
     """Texts of worlds, of some real tools and of pairs, as the model will see them."""
     words = lexicon()
+    level = STAGES[4]
     for tool in [*real[:REAL_TEXTS], *(tool for pair in pairs for tool in pair.tools)]:
         yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
     for query in (query for pair in pairs for query in pair.queries):
         yield query.query
     for n in range(TEXTS):
         rng = seeded("nano tokenizer", seed, n)
-        world = draw_world(rng, words, draw_level(rng, STAGES[-2]), ASKS)
+        world = draw_world(rng, words, draw_level(rng, level), ASKS)
         for tool in world.tools:
             yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
         for ask in world.asks:
@@ -118,7 +116,7 @@ class Training:
         self.tokenizer = train_tokenizer(tokenizer_texts(plan.seed, real, pairs), plan.shape.vocabulary)
         renderer = Renderer(self.tokenizer)
         real = [tool for tool in real if len(renderer.prompt("", None, [tool], "rank")) <= MOST_REAL]
-        self.lessons = Lessons(renderer, lexicon(), real, pairs)
+        self.lessons = Lessons(renderer, replace(lexicon(), found=document_words(real)), real, pairs)
         self.sources = {"real_tools": len(real), "open_pairs": len(pairs)}
         with first_then_others() as first:
             if first:
@@ -219,7 +217,7 @@ class Training:
             log.write(json.dumps(line) + "\n")
         self.say(json.dumps(line))
         over = state["tokens"] >= stage.until * self.plan.tokens
-        passed = loss < COPIED if stage.copies else min(found.values()) >= PASSED
+        passed = loss < COPIED if stage.copies else min(found.values()) >= stage.passed
         if state["stage"] < len(STAGES) - 1 and (passed or over):
             state["stage"] += 1
         save_checkpoint(self.out / "checkpoints", self.model, self.optimizers, state)

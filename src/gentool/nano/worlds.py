@@ -38,6 +38,7 @@ class Level:
     unserved: float = 0.15
     most_parameters: int = 4
     short: bool = False
+    found: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,9 @@ def _tools(
     siblings: dict[str, MadeTool] = {}
     while len(made) < level.k + 3:
         if concepts and rng.random() < level.near:
-            concept = relative_of(rng.choice(concepts), rng, words, level.invent)
+            concept = relative_of(rng.choice(concepts), rng, words, level.invent, level.found)
         else:
-            concept = draw_concept(rng, words, level.invent)
+            concept = draw_concept(rng, words, level.invent, level.found)
         key = (concept.action.names[0], concept.thing.words[0], str(concept.qualifier))
         style = house if rng.random() < 0.7 else rng.choice(STYLES)
         tool = make_tool(rng, concept, draw_parameters(rng, level.most_parameters), style, level.short)
