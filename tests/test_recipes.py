@@ -100,7 +100,7 @@ def test_recipes_of_real_models_begin_with_their_launch_and_cost(name: str) -> N
 def test_demo_keeps_to_its_limits() -> None:
     config = load_config(ROOT / "recipes/demo.yaml")
     assert config.evaluate.models == ["base", "sft", "gentool"]
-    assert config.evaluate.max_prompts is not None and config.evaluate.max_prompts <= 150
+    assert config.evaluate.max_prompts is not None and config.evaluate.max_prompts <= 400
 
 
 @pytest.mark.parametrize(
