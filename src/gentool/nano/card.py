@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import importlib.util
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from gentool.nano.lexicon import lexicon
@@ -21,11 +22,14 @@ tokens, pretrained from random weights
 to read tools in its context, rank them and write a call. It is made for experiments that need no GPU and no
 model hub, not for use.
 
-Made by `python -m gentool.nano` with this plan, reproducibly on one kind of machine:
+Made by this command, reproducibly on one kind of machine with the same versions of the packages below
+(a stopped run goes on with the same command):
 
-```json
-{plan}
 ```
+{command}
+```
+
+The rest of its plan: {rest}.
 
 ## Data
 
@@ -35,8 +39,8 @@ All of it is made by the recipe, in English:
   kinds, and invented words; 1 to
   20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture;
 - plain texts: repeated tokens and words, pairs to recall;
-- {real_tools:,} operations of installed packages (botocore and google-api-python-client, Apache-2.0),
-  shortened, for rankings;
+- {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
+  shortened, for rankings; in the last stage words of their documents are names of made-up tools;
 - {open_pairs:,} pairs of the train group (T) of the open dataset. None of its other groups was read.
 
 Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the training.
@@ -51,12 +55,13 @@ hours of optimizer steps.
 {curve}
 
 The choice is the number of the first tool, judged on made-up tools of the stage's lists. The loss is a mean over
-documents, requests and answers
-of that stage, so it cannot be compared between stages.
+documents, requests and answers of that stage, so it cannot be compared between stages. What it can do on tools
+of other words: `python -m gentool.nano.exam`.
 
 ## Limits
 
-It knows next to nothing about the world and little English beyond its templates. Dates relative to today,
+It knows next to nothing about the world and little English beyond its templates: where a request and a tool
+share no words, it mostly answers `generate_response`. Dates relative to today,
 numbers in words and synonyms that
 training did not show are often wrong. Descriptions of arguments are not in its prompts. One call an answer;
 {context} tokens of context.
@@ -69,6 +74,35 @@ ROWS = 20
 """Lines of the curve that the card shows."""
 
 
+def training_command(plan: Mapping[str, Any], processes: int) -> str:
+    """The command that a plan was trained with."""
+    shape = plan["shape"]
+    start = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
+    flags = [
+        name
+        for name, given in (("bf16", plan["bf16"]), ("open", plan["open"]), ("no-real", not plan["real"]))
+        if given
+    ]
+    return " ".join(
+        [
+            f"{start} -m gentool.nano --out FOLDER --tokens {plan['tokens']} --seed {plan['seed']}",
+            f"--width {shape['width']} --layers {shape['layers']} --vocabulary {shape['vocabulary']}",
+            f"--batch {plan['batch']} --every {plan['every']}",
+            *(f"--{name}" for name in flags),
+            *(["--threads 1"] if processes > 1 else []),
+        ]
+    )
+
+
+def _packages() -> str:
+    """The installed packages that real tools are taken from, with versions."""
+    found = []
+    for module, package in (("botocore", "botocore"), ("googleapiclient", "google-api-python-client")):
+        if importlib.util.find_spec(module):
+            found.append(f"{package} {version(package)}")
+    return ", ".join(found) or "none"
+
+
 def model_card(
     plan: Mapping[str, Any],
     sources: Mapping[str, int],
@@ -77,6 +111,7 @@ def model_card(
     parameters: int,
     asks: int,
     context: int,
+    processes: int = 1,
 ) -> str:
     """The card as Markdown; ``log``: the lines of ``log.jsonl``."""
     words = lexicon()
@@ -92,7 +127,9 @@ def model_card(
         layers=plan["shape"]["layers"],
         width=plan["shape"]["width"],
         vocabulary=plan["shape"]["vocabulary"],
-        plan=json.dumps(plan, indent=1),
+        command=training_command(plan, processes),
+        rest=", ".join(f"{name} {plan[name]}" for name in ("matrix_lr", "vector_lr", "warmup")),
+        packages=_packages(),
         actions=len(words.actions),
         things=len(words.things),
         asks=asks,

@@ -276,5 +276,7 @@ class Training:
         self.tokenizer.save_pretrained(folder)
         lines = (self.out / "log.jsonl").read_text(encoding="utf-8").splitlines()
         log = [json.loads(line) for line in lines]
-        card = model_card(asdict(self.plan), self.sources, self.state, log, count, ASKS, CONTEXT)
+        card = model_card(
+            asdict(self.plan), self.sources, self.state, log, count, ASKS, CONTEXT, process_count()
+        )
         write_text(folder / "MODEL_CARD.md", card)
