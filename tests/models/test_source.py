@@ -168,7 +168,10 @@ def test_what_the_hub_refuses_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["/no/such/folder", "runs/demo/stages/gentool", "./here", "a b"])
-def test_what_cannot_be_a_hub_name_is_a_missing_folder(name: str) -> None:
+def test_what_cannot_be_a_hub_name_is_a_missing_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where `make demo` was not run
     with pytest.raises(
         ModelError, match=r"no such folder. Fix: give a folder, or a hub name like owner/name"
     ):
