@@ -144,7 +144,7 @@ def own_pairs(
     settings = [f"model.chat_template={template}", "model.random_init.vocabulary=8192"]
     found: dict[str, Any] = {"template": template.name, "stages": []}
     with tempfile.TemporaryDirectory() as folder:
-        config = load_config(Path("recipes/demo.yaml"), settings)
+        config = load_config(Path("recipes/scratch.yaml"), settings)
         run = Run(config, Path(folder), Progress(Console(quiet=True)))
         run.build()
         renderer = make_renderer(config, run.base())
