@@ -205,11 +205,15 @@ def test_weekdays_agree_with_the_dates_beside_them() -> None:
 
 
 def test_dates_in_calls_exist() -> None:
-    for pair, query in queries():
-        for call in query.tool_calls:
-            for name, value in call.arguments.items():
-                if pair.tool(call.name).parameters["properties"][name].get("format") == "date":
-                    date.fromisoformat(value)
+    dates = [
+        value
+        for pair, query in queries()
+        for call in query.tool_calls
+        for name, value in call.arguments.items()
+        if pair.tool(call.name).parameters["properties"][name].get("format") == "date"
+    ]
+    assert len(dates) >= 3
+    assert [value for value in dates if date.fromisoformat(value).isoformat() != value] == []
 
 
 def test_weekday_asked_for_is_the_weekday_called() -> None:

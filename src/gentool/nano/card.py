@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from typing import Any
 
 from gentool.nano.lexicon import lexicon
+from gentool.nano.real import PLACES
 
 _CARD = """\
 ---
@@ -96,11 +96,9 @@ def training_command(plan: Mapping[str, Any], processes: int) -> str:
 
 def _packages() -> str:
     """The installed packages that real tools are taken from, with versions."""
-    found = []
-    for module, package in (("botocore", "botocore"), ("googleapiclient", "google-api-python-client")):
-        if importlib.util.find_spec(module):
-            found.append(f"{package} {version(package)}")
-    return ", ".join(found) or "none"
+    owners = packages_distributions()
+    names = [owners[module][0] for module in PLACES if module in owners]
+    return ", ".join(f"{name} {version(name)}" for name in names) or "none"
 
 
 def model_card(
