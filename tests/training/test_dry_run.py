@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from gentool.cli import main
 from gentool.config import ConfigError
@@ -19,10 +19,10 @@ from gentool.progress import Progress
 from gentool.recipe import load_config
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, sample_texts
-from gentool.training.dry_run import Cost, cost_table, dry_run, shape_of
+from gentool.training.dry_run import Cost, _account, cost_table, dry_run, shape_of
 from gentool.training.prepare import renderer_with
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     "model_type": "qwen3",
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -73,14 +73,43 @@ def test_adapters_train_few_parameters(measured: Callable[..., Cost]) -> None:
     assert lora.trained < 0.2 * full.trained and lora.static_bytes < full.static_bytes
 
 
-def test_layers_give_the_memory_of_the_whole(
+def test_a_large_model_is_timed_by_its_layers_and_counted_whole(
     measured: Callable[..., Cost], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = measured()
     monkeypatch.setattr("gentool.training.dry_run._SMALL", 0)
     layers = measured()
-    assert layers.extrapolated
-    assert layers.activation_bytes == pytest.approx(whole.activation_bytes, rel=0.02)
+    assert layers.extrapolated and layers.seconds > 0
+    assert (layers.activation_bytes, layers.flops) == (whole.activation_bytes, whole.flops)
+
+
+def test_operations_and_activations_are_those_of_the_passes(measured: Callable[..., Cost]) -> None:
+    plain, saving = measured(), measured(train__gradient_checkpointing=True)
+    embedding = SHAPE["vocab_size"] * SHAPE["hidden_size"]
+    # Six for each weight of the layers and token; the output layer's only where a target stands, attention's on top.
+    layers = plain.parameters - 2 * embedding
+    assert 6 * layers < plain.flops / plain.tokens < 6 * (layers + embedding)
+    assert 1.2 < saving.flops / plain.flops < 1.4, "the forward pass is computed twice"
+    assert saving.activation_bytes < 0.8 * plain.activation_bytes
+
+
+def test_activations_are_those_that_a_real_pass_keeps() -> None:
+    shape = AutoConfig.for_model(**SHAPE)
+    batch = {"input_ids": torch.arange(60).view(2, 30), "labels": torch.arange(60).view(2, 30)}
+    with torch.device("meta"):
+        counted, _ = _account(AutoModelForCausalLM.from_config(shape).train(), batch, bf16=False)
+    model = AutoModelForCausalLM.from_config(shape).train()
+    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(**batch)
+    real = sum(storage.nbytes() for place, storage in kept.items() if place not in own)
+    assert counted == pytest.approx(real, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a run would cost: parameters, memory, tokens a second and hours, measured with random weights, none loaded."""
+"""What a run would cost: parameters, memory, operations, tokens a second and hours; weights are random, none loaded."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import psutil
 import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from gentool import data
@@ -39,21 +41,17 @@ _VOCABULARY = 16_384
 
 
 @dataclass(frozen=True)
-class Step:
-    """A micro-batch forward and backward: seconds (the fastest of some), and bytes kept for the backward pass."""
-
-    seconds: float
-    activations: int
-
-
-@dataclass(frozen=True)
 class Cost:
-    """What training all arms and seeds would take on this device, with one process."""
+    """What training all arms and seeds would take on this device, with one process, each sample on its own.
+
+    ``flops``: floating-point operations of all matrix products, forward and backward; two for each multiply-add.
+    """
 
     parameters: int
     trained: int
     static_bytes: int
     activation_bytes: int
+    flops: int
     tokens_per_second: float
     tokens: int
     extrapolated: bool
@@ -128,34 +126,45 @@ def _static(model: Any, four_bit: bool = False) -> int:
     return int(weights + 3 * trained)
 
 
-def _measure(model: Any, batch: dict[str, Any], bf16: bool, on: torch.device) -> Step:
-    """Time a micro-batch, and count what is kept for its backward pass."""
-    own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
+def _account(model: Any, batch: dict[str, Any], bf16: bool) -> tuple[int, int]:
+    """Bytes that a model keeps of a micro-batch for its backward pass, and the operations of both passes.
+
+    Nothing is computed: ``model`` is on ``meta``, tensors have shapes only. So this takes seconds, whatever the size.
+    """
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage
         return tensor
 
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        model.to_empty(device="cpu")
+        own = {p.untyped_storage()._cdata for p in model.parameters()}
+        batch = {k: fake.from_tensor(v) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+        hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with FlopCounterMode(display=False) as counter:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16), hooks:
+                loss = model(**batch).loss
+            loss.backward()
+    return sum(storage.nbytes() for storage in kept.values()), counter.get_total_flops()
+
+
+def _seconds(model: Any, batch: dict[str, Any], bf16: bool, on: torch.device) -> float:
+    """Of a micro-batch forward and backward, the fastest of some."""
     batch = {k: v.to(on) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
     seconds = []
-    for turn in range(_REPEATS + 1):
-        hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    for _ in range(_REPEATS + 1):
         started = time.perf_counter()
         with torch.autocast(on.type, torch.bfloat16, enabled=bf16):
-            if turn == 0:  # the first one warms up, so it may count too
-                with hooks:
-                    loss = model(**batch).loss
-            else:
-                loss = model(**batch).loss
+            loss = model(**batch).loss
         loss.backward()
         if on.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
         model.zero_grad()
-    return Step(min(seconds[1:]), sum(kept.values()))
+    return min(seconds[1:])  # the first one warms up
 
 
 def _free_bytes(on: torch.device) -> int:
@@ -222,8 +231,8 @@ def estimate(
 def dry_run(config: Config, shape: Any, plans: Sequence[StagePlan], source: SampleRenderer) -> Cost:
     """Measure a step of a model of this ``shape`` here: whole, or from its layers.
 
-    ``plans``: the stages of all arms for one seed. A model that does not fit, or is large for a CPU, is measured with
-    one and with three layers; each further layer costs the same.
+    ``plans``: the stages of all arms for one seed. A model that does not fit, or is large for a CPU, is timed with
+    one and with three layers; each further layer takes the same.
     """
     on = device()
     with torch.device("meta"):
@@ -237,27 +246,26 @@ def dry_run(config: Config, shape: Any, plans: Sequence[StagePlan], source: Samp
     small = on.type == "cuda" or parameters < _SMALL  # a CPU would take minutes for a step of a larger one
     static = _static(whole_model, config.train.method == "qlora")
     fits = small and 1.3 * _static(whole_model) < _free_bytes(on)  # measured unquantized
+    activations, flops = _account(whole_model, batch, bf16)
     steps = {}
     for number in (layers,) if fits or layers <= 3 else (1, 3):
         model = _build(_with_layers(shape, number), config, on)
-        steps[number] = _measure(model, batch, bf16, on)
+        steps[number] = _seconds(model, batch, bf16, on)
         del model
-    if len(steps) == 1:
-        seconds, activations = steps[layers].seconds, steps[layers].activations
-    else:
-        each = (steps[3].seconds - steps[1].seconds) / 2
-        seconds = steps[1].seconds + (layers - 1) * max(0.0, each)
-        more = (steps[3].activations - steps[1].activations) // 2
-        activations = steps[1].activations + (layers - 1) * max(0, more)
+    seconds = next(iter(steps.values()))
+    if len(steps) > 1:
+        seconds += (layers - 1) * max(0.0, steps[3] - steps[1]) / 2
     longest = max(source.length(i.sample, i.task) for plan in plans for i in plan.items)
     largest = longest * config.train.micro_batch_size / batch["input_ids"].numel()
+    total = sum(plan.tokens for plan in plans) * len(config.seeds)
     return Cost(
         parameters,
         trained,
         static,
         math.ceil(activations * largest),
+        round(flops * total / tokens),
         tokens / seconds,
-        sum(plan.tokens for plan in plans) * len(config.seeds),
+        total,
         len(steps) > 1,
     )
 
@@ -277,7 +285,7 @@ def cost_table(cost: Cost, config: Config) -> Table:
     name = (
         torch.cuda.get_device_name() if on.type == "cuda" else f"{on.type}, {torch.get_num_threads()} threads"
     )
-    how = "; layers measured, not the whole model" if cost.extrapolated else ""
+    how = "; layers timed, not the whole model" if cost.extrapolated else ""
     table = Table(box=SIMPLE_HEAD, title=f"What training would take on {name}{how}", show_header=False)
     memory = cost.static_bytes + cost.activation_bytes
     rows = {
@@ -287,6 +295,7 @@ def cost_table(cost: Cost, config: Config) -> Table:
         "free here": f"{_free_bytes(on) / GIB:.1f} GiB",
         "tokens a second": f"{cost.tokens_per_second:,.0f}",
         "tokens": f"{cost.tokens:,}: {_many(len(config.train.arms), 'arm')}, {_many(len(config.seeds), 'seed')}",
+        "computation": f"{cost.flops / 1e15:,.3g} PFLOP, each sample on its own",
         "training": f"{_duration(cost.seconds)}, evaluation not counted",
     }
     if process_count() > 1:
