@@ -130,7 +130,7 @@ class ModelConfig(Options):
     """The model to start from: a hub name or folder, or ``random_init``. Neither: nothing can be trained."""
 
     path: str | None = Field(
-        None, description="a hub name, a folder, or `gentool-nano`, the small model that comes along"
+        None, description="a hub name, a folder, or `gentool-nano`, a small model that comes along"
     )
     revision: Annotated[str, Field(pattern=r"^[^@\s]+$")] | None = Field(
         None, description="branch, tag or commit of a hub name"

@@ -3,9 +3,11 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs
@@ -46,10 +48,22 @@ def test_real_tools_are_shortened_and_hold_no_word_of_the_exam(
     monkeypatch.setattr(real, "_installed", lambda package: [file] if package == "botocore" else [])
     (tool,) = real_tools(0)
     assert (tool.name, tool.description) == ("FeedHorse", "Gives one horse of the barn some hay.")
-    assert tool.parameters["required"] == ["h"] and len(tool.parameters["properties"]) == 5
-    world = cloze_world(seeded(1), [tool], 5, 3)
-    assert all(ask.ranking == ("FeedHorse", GENERATE_RESPONSE) for ask in world.asks)
-    assert all(set(ask.query.split()) <= set(tool.description.rstrip(".").split()) for ask in world.asks)
+    assert tool.parameters == {"type": "object", "properties": {}}
+
+
+def test_requests_hold_words_of_the_tool_that_serves_them_and_its_values() -> None:
+    tools = [tool for pair in read_pairs(data.PAIRS) for tool in pair.tools]
+    for n in range(30):
+        world = cloze_world(seeded(n), tools, 5, 6)
+        shown = {tool.name: tool for tool in world.tools}
+        assert len(shown) == 6
+        for ask in world.asks:
+            tool = shown[ask.call.name]
+            Draft202012Validator(tool.parameters).validate(ask.call.arguments)
+            words = [w.lower() for w in re.findall("[A-Z]?[a-z]{3,}", f"{tool.name} {tool.description}")]
+            assert sum(word in ask.query.lower() for word in words) >= 2
+            assert all(text.lower() in ask.query.lower() for text in ask.said)
+            assert ask.ranking == (tool.name, GENERATE_RESPONSE)
 
 
 def test_nothing_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

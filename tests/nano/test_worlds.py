@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from jsonschema import Draft202012Validator
 
 from gentool.evaluation.match import same_value
 from gentool.nano.exam import exam_level, exam_worlds
-from gentool.nano.lessons import STAGES, draw_level
+from gentool.nano.lessons import FIXED, draw_level
 from gentool.nano.lexicon import held_out, lexicon
 from gentool.nano.real import name_words
 from gentool.nano.tools import STYLES, tool_name
@@ -17,9 +19,9 @@ from gentool.synthesis.grounding import ground_call
 from gentool.synthesis.records import CallDraft, QueryDraft
 
 
-def worlds(number: int, stage: int = -1) -> list[World]:
+def worlds(number: int, **more: float) -> list[World]:
     return [
-        draw_world((rng := seeded("test", n)), lexicon(), draw_level(rng, STAGES[stage]), 10)
+        draw_world((rng := seeded("test", n)), lexicon(), replace(draw_level(rng, FIXED[-1]), **more), 10)
         for n in range(number)
     ]
 
@@ -39,7 +41,7 @@ def test_words_of_the_exam_are_in_no_name_or_text_of_training() -> None:
 
 
 def test_every_call_is_valid_under_its_schema_and_in_the_ranking() -> None:
-    for world in worlds(60):
+    for world in worlds(60, variants=0.2, unserved=0.15):
         tools = {tool.name: tool for tool in world.tools}
         assert GENERATE_RESPONSE in tools and len(tools) == len(world.tools)
         for ask in world.asks:
@@ -47,6 +49,11 @@ def test_every_call_is_valid_under_its_schema_and_in_the_ranking() -> None:
             assert ask.ranking[0] == ask.call.name and ask.ranking[-1] == GENERATE_RESPONSE
             assert set(ask.ranking) <= set(tools)
             assert (ask.overlap == "none") == (ask.call.name == GENERATE_RESPONSE)
+
+
+def test_fixed_catalogues_have_neither_versions_of_a_tool_nor_requests_that_none_serves() -> None:
+    for world in worlds(100):
+        assert all(len(ask.ranking) == 2 for ask in world.asks)
 
 
 def test_every_value_is_said() -> None:
@@ -79,7 +86,7 @@ def test_values_fit_their_schemas(kind: str, name: str, leads: tuple[str, ...]) 
 
 def test_of_two_versions_the_richer_one_is_right_where_only_it_can_take_what_is_said() -> None:
     seen = {True: 0, False: 0}
-    for world in worlds(300):
+    for world in worlds(300, variants=0.2):
         properties = {t.name: set(t.parameters["properties"]) for t in world.tools}
         for ask in world.asks:
             if len(ask.ranking) == 3:

@@ -14,7 +14,9 @@ PROCEDURAL = FOLDER / "procedural"
 """Pairs made by ``python -m gentool.nano.pairs``: ``pairs`` and ``tools``, each ``.jsonl.gz``."""
 
 NANO = FOLDER / "nano"
-"""gentool-nano, the small model that ``python -m gentool.nano`` trains."""
+NANO_FIXED = FOLDER / "nano_fixed"
+MODELS = {"gentool-nano": NANO, "gentool-nano-fixed": NANO_FIXED}
+"""The small models that ``python -m gentool.nano`` trains, the second with ``--fixed`` (``docs/nano.md``)."""
 
 NAMED = {
     "package": (PAIRS, TOOLS),
@@ -25,8 +27,8 @@ NAMED = {
 
 
 def model_path(name: str) -> str:
-    """The folder that ``gentool-nano`` stands for; any other name or path as it is."""
-    return str(NANO) if name == "gentool-nano" else name
+    """The folder that the name of a model of the package stands for; any other name or path as it is."""
+    return str(MODELS.get(name, name))
 
 
 def pairs_file(name: str) -> Path:

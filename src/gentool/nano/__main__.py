@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--open", action="store_true", help="train on the train groups of the open dataset too"
     )
     parser.add_argument(
+        "--fixed",
+        action="store_true",
+        help="no versions of a tool, no request that none serves: gentool-nano-fixed",
+    )
+    parser.add_argument(
         "--every", type=_count, default=1_000_000, help="tokens between looks at the training"
     )
     parser.add_argument("--workers", type=int, default=0, help="processes that draw steps ahead, for a GPU")
@@ -66,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bf16=given.bf16 or torch.cuda.is_available(),
         open=given.open,
         real=not given.no_real,
+        fixed=given.fixed,
     )
     try:
 

@@ -15,7 +15,7 @@ license: apache-2.0
 library_name: transformers
 tags: [tool-calling, tiny]
 ---
-# gentool-nano
+# {name}
 
 A Llama of {parameters:,} parameters ({layers} layers, width {width}) with a vocabulary of {vocabulary:,}
 tokens, pretrained from random weights
@@ -37,10 +37,10 @@ All of it is made by the recipe, in English:
 
 - tool worlds, drawn anew in every step: {actions} actions x {things} things x qualifiers x arguments of 12
   kinds, and invented words; 1 to
-  20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture;
+  20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture.{catalogues}
 - plain texts: repeated tokens and words, pairs to recall;
-- {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
-  shortened, for rankings; in the last stage words of their documents are names of made-up tools;
+- names and first sentences of {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
+  with made-up arguments; in the last stage words of them are names of made-up tools;
 - {open_pairs:,} pairs of the train group (T) of the open dataset. None of its other groups was read.
 
 Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the training.
@@ -60,15 +60,20 @@ of other words: `python -m gentool.nano.exam`.
 
 ## Limits
 
-It knows next to nothing about the world and little English beyond its templates: where a request and a tool
-share no words, it mostly answers `generate_response`. Dates relative to today,
-numbers in words and synonyms that
-training did not show are often wrong. Descriptions of arguments are not in its prompts. One call an answer;
+It knows next to nothing about the world and little English beyond its templates: it matches words.{limit}
+Dates relative to today, numbers in words and synonyms that training did not show are often wrong, and names of
+arguments that it did not show too. Descriptions of arguments are not in its prompts. One call an answer;
 {context} tokens of context.
 
 Its chat template numbers the tools and writes a tool's number before its name in calls (the key `tool`) and
 rankings: one token in which the choice lies.
 """
+
+_FIXED = """ A tool
+  serves every request, and no list has two versions of a tool: catalogues that do not change, so that what
+  fine-tuning for change does can be measured"""
+_CHANGING = """ One request
+  in seven is served by no tool, and one tool in six comes in a plainer and a richer version"""
 
 ROWS = 20
 """Lines of the curve that the card shows."""
@@ -80,7 +85,12 @@ def training_command(plan: Mapping[str, Any], processes: int) -> str:
     start = "python" if processes == 1 else f"torchrun --nproc-per-node {processes}"
     flags = [
         name
-        for name, given in (("bf16", plan["bf16"]), ("open", plan["open"]), ("no-real", not plan["real"]))
+        for name, given in (
+            ("bf16", plan["bf16"]),
+            ("open", plan["open"]),
+            ("no-real", not plan["real"]),
+            ("fixed", plan["fixed"]),
+        )
         if given
     ]
     return " ".join(
@@ -120,7 +130,11 @@ def model_card(
         f"| {x['two_tools_right']:.0%} |"
         for x in shown
     )
+    fixed = plan["fixed"]
     return _CARD.format(
+        name="gentool-nano-fixed" if fixed else "gentool-nano",
+        catalogues=f"{_FIXED if fixed else _CHANGING};",
+        limit=" It always\ncalls a tool." if fixed else "",
         parameters=parameters,
         layers=plan["shape"]["layers"],
         width=plan["shape"]["width"],

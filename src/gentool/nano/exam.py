@@ -1,6 +1,6 @@
 """nano's exam: tools made of words that training never showed, and the open dataset's unseen tools.
 
-``python -m gentool.nano.exam FOLDER`` (``make exam-nano`` for the model that ships) prints one JSON object at the end.
+``python -m gentool.nano.exam FOLDER`` (``make exam-nano`` for gentool-nano) prints one JSON object at the end.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MAX_NEW_TOKENS = 160
 
 def exam_level(k: int) -> Level:
     """Real words only, near tools, versions, and requests that no tool serves."""
-    return Level(k, (2, 2, 1), 0.0, 0.4, 0.2, 0.15, 4)
+    return Level(k, (2, 2, 1), 0.0, 0.4, 4, variants=0.2, unserved=0.15)
 
 
 def exam_worlds(k: int, lists: int = LISTS, known: bool = False) -> list[World]:
@@ -112,6 +112,7 @@ def mark_calls(worlds: Sequence[World], found: Sequence[Sequence[Parsed]]) -> di
                 values.append(_values(parsed, ask, world))
     return {
         "selection": _mean(selection),
+        "served_selection": _mean([x for name, part in by_overlap.items() if name != "none" for x in part]),
         "valid_calls": _mean(valid),
         "argument_values": _mean(values),
         "by_overlap": {name: _mean(part) for name, part in sorted(by_overlap.items())},
@@ -168,14 +169,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "folder",
         nargs="?",
-        default=str(data.NANO),
-        help="folder with the model; by default the one that ships",
+        default="gentool-nano",
+        help="folder with the model, or gentool-nano or gentool-nano-fixed",
     )
     parser.add_argument("--lists", type=int, default=LISTS, help="lists of tools for each k")
     given = parser.parse_args(arguments)
-    if not Path(given.folder).is_dir():
+    folder = data.model_path(given.folder)
+    if not Path(folder).is_dir():
         parser.error(f"{given.folder}: no such folder. Fix: train a model first, with python -m gentool.nano")
-    marks = exam(given.folder, given.lists)
+    marks = exam(folder, given.lists)
     below = [name for name, floor in FLOORS.items() if (marks[name] or 0) < floor]
     if below:
         print(f"below the floor: {', '.join(below)}")

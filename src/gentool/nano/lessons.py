@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from gentool.nano.lexicon import Lexicon
@@ -55,23 +55,40 @@ class Stage:
 
 STAGES = (
     Stage((1, 2), Level(2), 1.0, 0.5, 0.01, copied=1.0, batch=0.5),
+    Stage((1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7),
+    Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 1, short=True, unserved=0.1), 0.1, 0.4, 0.12),
+    Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 3, variants=0.1, unserved=0.15), 0.1, 0.35, 0.4, 0.1),
+    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 4, variants=0.2, unserved=0.15), 0.05, 0.35, 0.8, 0.3),
     Stage(
-        (1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0.0, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7
+        (1, 20),
+        Level(2, (2, 2, 1), 0.5, 0.4, 5, variants=0.2, unserved=0.15),
+        0.05,
+        0.35,
+        0.6,
+        0.3,
+        passed=0.9,
     ),
-    Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 0.0, 0.1, 1, short=True), 0.1, 0.4, 0.12),
-    Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 0.1, 0.15, 3), 0.1, 0.35, 0.4, 0.1),
-    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 4), 0.05, 0.35, 0.8, 0.2),
-    Stage((1, 20), Level(2, (2, 2, 1), 0.5, 0.4, 0.2, 0.15, 5), 0.05, 0.35, 0.65, 0.2, passed=0.9),
     # Words of real documents as names: names are to be matched and copied token by token, not known.
-    Stage((1, 20), Level(2, (2, 2, 1), 0.6, 0.4, 0.2, 0.15, 5, found=0.7), 0.05, 0.35, 1.0, 0.2, whole=1.0),
+    Stage(
+        (1, 20),
+        Level(2, (2, 2, 1), 0.6, 0.4, 5, found=0.7, variants=0.2, unserved=0.15),
+        0.05,
+        0.35,
+        1.0,
+        0.3,
+        whole=1.0,
+    ),
 )
+
+FIXED = tuple(replace(s, level=replace(s.level, variants=0.0, unserved=0.0)) for s in STAGES)
+"""Catalogues that do not change: a tool serves every request, and no list has two versions of a tool."""
 
 
 def draw_level(rng: Random, stage: Stage) -> Level:
     """The stage's level with a number of tools, small ones more often."""
     low, high = stage.k
     k = min(rng.randint(low, high), rng.randint(low, high)) if high > 5 else rng.randint(low, high)
-    return Level(**{**stage.level.__dict__, "k": k})
+    return replace(stage.level, k=k)
 
 
 class Lessons:
@@ -83,11 +100,13 @@ class Lessons:
         words: Lexicon,
         real: Sequence[Tool] = (),
         pairs: Sequence[ToolPair] = (),
+        stages: Sequence[Stage] = STAGES,
     ) -> None:
         self.renderer = renderer
         self.words = words
         self.real = real
         self.pairs = pairs
+        self.stages = stages
         self.numbers = frozenset(renderer.tokenizer.convert_tokens_to_ids(list(NUMBERS)))
 
     def choice_of(self, row: Rendered, weight: float = 1.0) -> Rendered:
@@ -133,7 +152,7 @@ class Lessons:
         source = rng.choice(sources) if sources and rng.random() < stage.real else "made"
         rank = stage.rank
         if source == "real":
-            world, rank = cloze_world(rng, self.real, min(level.k, 8), ASKS), 1.0
+            world = cloze_world(rng, self.real, min(level.k, 8), ASKS)
         elif source == "open":
             world = open_world(rng, self.pairs, min(level.k, 6), ASKS)
         else:

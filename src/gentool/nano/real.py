@@ -1,4 +1,4 @@
-"""Tools that are not made up: operations of installed packages, and the train groups of the open dataset."""
+"""Tools that are not made up: operations of installed packages, and groups of the open dataset."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from random import Random
 from gentool import data
 from gentool.catalog.importer import import_tools
 from gentool.catalog.pairs import read_pairs
-from gentool.nano.lexicon import held_out
-from gentool.nano.worlds import Ask, World
+from gentool.nano.lexicon import held_out, templates
+from gentool.nano.tools import draw_parameters, with_arguments
+from gentool.nano.worlds import Ask, World, draw_now, draw_values, fill_frame, told
 from gentool.prompting.order import seeded
 from gentool.records import (
     GENERATE_RESPONSE,
@@ -32,7 +33,6 @@ PLACES = {
 
 FILES = 80
 MOST_CHARACTERS = 160
-MOST_PARAMETERS = 5
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -50,18 +50,9 @@ def _installed(package: str) -> list[Path]:
 
 
 def _shortened(tool: Tool) -> Tool:
-    """A tool as nano's prompts can hold it: the first sentence, the required arguments and a few more."""
+    """A tool's name and the first sentence of its description, without arguments: :func:`cloze_world` draws some."""
     sentence = re.split(r"(?<=[.!?])\s", tool.description.strip(), maxsplit=1)[0][:MOST_CHARACTERS]
-    properties = tool.parameters.get("properties", {})
-    required = [name for name in tool.parameters.get("required", []) if name in properties]
-    kept = list(dict.fromkeys([*required, *properties]))[: max(MOST_PARAMETERS, len(required))]
-    schema = {"type": "object", "properties": {name: properties[name] for name in kept}}
-    function = Function(
-        name=tool.name,
-        description=sentence,
-        parameters={**schema, **({"required": required} if required else {})},
-    )
-    return Tool(function=function, source=tool.source)
+    return Tool(function=Function(name=tool.name, description=sentence), source=tool.source)
 
 
 def real_tools(seed: int) -> list[Tool]:
@@ -73,11 +64,12 @@ def real_tools(seed: int) -> list[Tool]:
         if files:
             found += import_tools(files[:FILES]).tools
     kept = (_shortened(tool) for tool in found if not name_words(tool.name) & held_out())
-    return [
-        tool
-        for tool in kept
-        if len(tool.description.split()) >= 4 and len(tool.parameters["properties"]) <= 12
-    ]
+    return [tool for tool in kept if len(tool.description.split()) >= 4 and len(_telling(tool)) >= 2]
+
+
+def _telling(tool: Tool) -> list[str]:
+    """The words of a tool's name and document that say something, by their length."""
+    return [word.lower() for word in _WORD.findall(f"{tool.name} {tool.description}") if len(word) >= 4]
 
 
 def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
@@ -88,19 +80,31 @@ def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
 
 
 def cloze_world(rng: Random, tools: Sequence[Tool], k: int, asks: int) -> World:
-    """Real tools; a request is a part of one tool's description, so that only rankings are to be asked."""
-    chosen = {tool.name: tool for tool in rng.sample(tools, min(k, len(tools)))}
-    shown = [*chosen.values(), GENERATE_RESPONSE_TOOL]
-    rng.shuffle(shown)
-    made = []
+    """Real names and documents with made-up arguments. A request has some words of one tool's, out of a document
+    that is not shown some that mislead, and the values."""
+    chosen = list({tool.name: tool for tool in rng.sample(tools, min(k, len(tools)))}.values())
+    arguments = [draw_parameters(rng, 4) for _ in chosen]
+    made = [with_arguments(tool, own) for tool, own in zip(chosen, arguments, strict=True)]
+    found = []
     for _ in range(asks):
-        tool = rng.choice(list(chosen.values()))
-        words = tool.description.rstrip(".").split()
-        begin = rng.randrange(max(1, len(words) - 5))
-        part = [w for w in words[begin : begin + rng.randint(4, 12)] if rng.random() < 0.85] or words
-        ranking = (tool.name, GENERATE_RESPONSE)
-        made.append(Ask(" ".join(part), None, ranking, ToolCall.of(GENERATE_RESPONSE), "copy"))
-    return World(tuple(shown), tuple(made))
+        n = rng.randrange(len(made))
+        now = draw_now(rng)
+        said = draw_values(rng, arguments[n], now)
+        hints = _some(rng, _telling(chosen[n]), rng.randint(2, 6))
+        noise = _some(rng, _telling(rng.choice(tools)), rng.randint(0, len(hints)))
+        words = _some(rng, [*hints, *noise], len(hints) + len(noise))
+        texts = [s.text for s in said.values()]
+        query = fill_frame(rng, rng.choice(templates("requests")), words[0], " ".join(words[1:]), texts)
+        call = ToolCall.of(made[n].name, {name: value.value for name, value in said.items()})
+        ranking = (made[n].name, GENERATE_RESPONSE)
+        found.append(Ask(query, told(rng, now, said), ranking, call, "mixed", tuple(texts)))
+    shown = [*made, GENERATE_RESPONSE_TOOL]
+    rng.shuffle(shown)
+    return World(tuple(shown), tuple(found))
+
+
+def _some(rng: Random, words: Sequence[str], most: int) -> list[str]:
+    return rng.sample(words, min(most, len(words)))
 
 
 def open_pairs(groups: Sequence[str]) -> list[ToolPair]:

@@ -69,7 +69,13 @@ def draw_parameters(rng: Random, most: int, taken: frozenset[str] = frozenset())
     return tuple(found)
 
 
-def _schema(made: tuple[Parameter, ...], rng: Random) -> dict[str, Any]:
+def with_arguments(tool: Tool, made: tuple[Parameter, ...]) -> Tool:
+    """The tool with these arguments instead of its own."""
+    function = tool.function.model_copy(update={"parameters": _schema(made)})
+    return tool.model_copy(update={"function": function})
+
+
+def _schema(made: tuple[Parameter, ...]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object", "properties": {p.name: dict(p.schema) for p in made}}
     required = [p.name for p in made if p.required]
     return {**schema, "required": required} if required else schema
@@ -133,7 +139,7 @@ def make_tool(
         function=Function(
             name=tool_name(style, verb, noun, qualifier, domain),
             description=_description(rng, doc_verb, doc_noun, qualifier, domain, short),
-            parameters=_schema(made, rng),
+            parameters=_schema(made),
         )
     )
     return MadeTool(tool, concept, made, doc_verb, doc_noun)

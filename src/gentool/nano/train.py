@@ -18,7 +18,7 @@ from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.card import model_card
 from gentool.nano.checkpoint import load_checkpoint, save_checkpoint
 from gentool.nano.feed import Drawing, Feed
-from gentool.nano.lessons import ASKS, STAGES, Lessons, Stage, draw_level
+from gentool.nano.lessons import ASKS, FIXED, STAGES, Lessons, Stage, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model, parameter_count
 from gentool.nano.muon import Muon
@@ -39,13 +39,8 @@ TEXTS = 1500
 
 REAL_TEXTS = 1000
 
-MOST_REAL = 160
-"""Tokens that the prompt of a real tool may have: some have thousands of allowed values."""
-
 COPIED = 1.0
 """Mean loss, in nats, at which copying counts as learned."""
-
-TWO_TOOLS = STAGES[2]
 
 MEASURED = 100
 """Steps that the speed is measured in."""
@@ -53,7 +48,10 @@ MEASURED = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """A training. ``tokens``: unique tokens to compute; ``batch``: of a step; ``every``: tokens between exams."""
+    """A training. ``tokens``: unique tokens to compute; ``batch``: of a step; ``every``: tokens between exams.
+
+    ``fixed``: catalogues that do not change (:data:`gentool.nano.lessons.FIXED`).
+    """
 
     tokens: int
     seed: int = 0
@@ -66,19 +64,26 @@ class Plan:
     bf16: bool = False
     real: bool = True
     open: bool = False
+    fixed: bool = False
 
 
-def tokenizer_texts(seed: int, real: Sequence[Tool] = (), pairs: Sequence[ToolPair] = ()) -> Iterable[str]:
+def tokenizer_texts(
+    seed: int,
+    real: Sequence[Tool] = (),
+    pairs: Sequence[ToolPair] = (),
+    stages: Sequence[Stage] = STAGES,
+) -> Iterable[str]:
     """Texts of worlds, of some real tools and of pairs, as the model will see them."""
     words = lexicon()
-    level = STAGES[4]
-    for tool in [*real[:REAL_TEXTS], *(tool for pair in pairs for tool in pair.tools)]:
+    for tool in real[:REAL_TEXTS]:
+        yield f"{tool.name}: {tool.description}"
+    for tool in (tool for pair in pairs for tool in pair.tools):
         yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
     for query in (query for pair in pairs for query in pair.queries):
         yield query.query
     for n in range(TEXTS):
         rng = seeded("nano tokenizer", seed, n)
-        world = draw_world(rng, words, draw_level(rng, level), ASKS)
+        world = draw_world(rng, words, draw_level(rng, stages[4]), ASKS)
         for tool in world.tools:
             yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
         for ask in world.asks:
@@ -113,10 +118,12 @@ class Training:
         out.mkdir(parents=True, exist_ok=True)
         real = real_tools(plan.seed) if plan.real else []
         pairs = open_pairs(["T"]) if plan.open else []
-        self.tokenizer = train_tokenizer(tokenizer_texts(plan.seed, real, pairs), plan.shape.vocabulary)
+        stages = FIXED if plan.fixed else STAGES
+        texts = tokenizer_texts(plan.seed, real, pairs, stages)
+        self.tokenizer = train_tokenizer(texts, plan.shape.vocabulary)
         renderer = Renderer(self.tokenizer)
-        real = [tool for tool in real if len(renderer.prompt("", None, [tool], "rank")) <= MOST_REAL]
-        self.lessons = Lessons(renderer, replace(lexicon(), found=document_words(real)), real, pairs)
+        words = replace(lexicon(), found=document_words(real))
+        self.lessons = Lessons(renderer, words, real, pairs, stages)
         self.sources = {"real_tools": len(real), "open_pairs": len(pairs)}
         with first_then_others() as first:
             if first:
@@ -201,9 +208,9 @@ class Training:
     def examine(self, loss: float) -> None:
         """Log where the training stands, go to the next stage where it is time, and save a checkpoint."""
         state = self.state
-        stage = STAGES[state["stage"]]
+        stage = self.lessons.stages[state["stage"]]
         found = {"select": 0.0, "rank": 0.0} if stage.copies else self._names(stage)
-        two = found if stage.copies else self._names(TWO_TOOLS)
+        two = found if stage.copies else self._names(self.lessons.stages[2])
         line = {
             "step": state["step"],
             "tokens": state["tokens"],
@@ -218,7 +225,7 @@ class Training:
         self.say(json.dumps(line))
         over = state["tokens"] >= stage.until * self.plan.tokens
         passed = loss < COPIED if stage.copies else min(found.values()) >= stage.passed
-        if state["stage"] < len(STAGES) - 1 and (passed or over):
+        if state["stage"] < len(self.lessons.stages) - 1 and (passed or over):
             state["stage"] += 1
         save_checkpoint(self.out / "checkpoints", self.model, self.optimizers, state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -28,17 +28,20 @@ Overlap = Literal["copy", "mixed", "synonym", "none"]
 
 @dataclass(frozen=True)
 class Level:
-    """How hard a world is. Shares are chances in 0..1; ``overlap`` weighs copy, mixed and synonym."""
+    """How hard a world is. Shares are chances in 0..1; ``overlap`` weighs copy, mixed and synonym.
+
+    ``variants`` of tools that come in a plain and a richer version, ``unserved`` of requests that no tool serves.
+    """
 
     k: int
     overlap: tuple[float, float, float] = (1, 1, 1)
     invent: float = 0.3
     near: float = 0.4
-    variants: float = 0.2
-    unserved: float = 0.15
     most_parameters: int = 4
     short: bool = False
     found: float = 0.0
+    variants: float = 0.0
+    unserved: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def _tools(
     return made[: level.k], made[level.k :], siblings
 
 
-def _now(rng: Random) -> datetime:
+def draw_now(rng: Random) -> datetime:
+    """Some day's morning or evening."""
     return datetime(2024, 1, 1, 8) + timedelta(days=rng.randrange(1000), minutes=5 * rng.randrange(144))
 
 
@@ -138,21 +142,29 @@ class Request:
 
 def draw_request(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Request:
     """A request that ``target`` serves best, of two versions the richer one if it says what only that can take."""
-    now = _now(rng)
-    said: dict[str, Said] = {}
-    optional = 0.5
-    for parameter in target.parameters:
-        extra = sibling is not None and parameter.name not in {p.name for p in sibling.parameters}
-        if parameter.required or extra or rng.random() < optional:
-            said[parameter.name] = say_value(parameter, rng, now)
+    now = draw_now(rng)
+    both = {p.name for p in (sibling or target).parameters}
+    said = draw_values(rng, target.parameters, now, {p.name for p in target.parameters} - both)
     overlap: Overlap = rng.choices(("copy", "mixed", "synonym"), level.overlap)[0]
-    relative = any(s.relative for s in said.values())
-    return Request(
-        _sentence(rng, target, [s.text for s in said.values()], overlap, level.short),
-        now.strftime("%Y-%m-%dT%H:%M") if relative or rng.random() < 0.1 else None,
-        said,
-        overlap,
-    )
+    sentence = _sentence(rng, target, [s.text for s in said.values()], overlap, level.short)
+    return Request(sentence, told(rng, now, said), said, overlap)
+
+
+def draw_values(
+    rng: Random, parameters: Sequence[Parameter], now: datetime, always: Set[str] = frozenset()
+) -> dict[str, Said]:
+    """Values for all required arguments, those of ``always`` and half of the others."""
+    return {
+        p.name: say_value(p, rng, now)
+        for p in parameters
+        if p.required or p.name in always or rng.random() < 0.5
+    }
+
+
+def told(rng: Random, now: datetime, said: Mapping[str, Said]) -> str | None:
+    """The date of a request, as records have it: where a value needs it, and now and then where none does."""
+    needed = any(s.relative for s in said.values())
+    return now.strftime("%Y-%m-%dT%H:%M") if needed or rng.random() < 0.1 else None
 
 
 def _served(rng: Random, target: MadeTool, sibling: MadeTool | None, level: Level) -> Ask:
@@ -212,6 +224,11 @@ def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Over
     if short or rng.random() < 0.3:
         frames = frames[:PLAIN_FRAMES]
     frame = "{verb} {a_thing}{rest}." if overlap == "copy" and rng.random() < 0.3 else rng.choice(frames)
+    return fill_frame(rng, frame, verb, thing, fragments)
+
+
+def fill_frame(rng: Random, frame: str, verb: str, thing: str, fragments: Sequence[str]) -> str:
+    """A sentence of a template's words, the thing and the values that are said (``fragments``)."""
     rest = "".join(f" {f}" if rng.random() < 0.75 else f", {f}" for f in fragments)
     text = frame.format(verb=verb, thing=thing, a_thing=article(thing), rest=rest)
     if fragments and rng.random() < 0.15:
@@ -219,8 +236,3 @@ def _sentence(rng: Random, target: MadeTool, fragments: list[str], overlap: Over
         rest = "".join(f" {f}" for f in fragments[1:])
         text = f"{first[:1].upper()}{first[1:]}, {verb} the {thing}{rest}."
     return text[:1].upper() + text[1:]
-
-
-def argument_kinds(parameters: Sequence[Parameter]) -> set[str]:
-    """Kinds of the arguments, for tests and cards."""
-    return {p.kind for p in parameters}
