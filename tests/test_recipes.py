@@ -91,10 +91,23 @@ def test_recipes_of_real_models_begin_with_their_launch_and_cost(name: str) -> N
         sum(p.numel() for p in model.parameters() if p.requires_grad >= t) for t in (False, True)
     )
     static = _static(model, config.train.method == "qlora") / GIB
-    assert lines[3] == (
-        f"# {all_:,} parameters, {trained:,} of them trained ({config.train.method}); weights, gradients and optimizer "
-        f"{static:.1f} GiB, activations come on top."
+    cost = re.fullmatch(
+        r"(.+); memory (\S+) GiB: (\S+) weights, .+, (\S+) activations of the longest .+", lines[3]
     )
+    assert cost is not None
+    assert cost[1] == f"# {all_:,} parameters, {trained:,} of them trained ({config.train.method})"
+    assert cost[3] == f"{static:.1f}" and float(cost[4]) > 0
+    assert float(cost[2]) == pytest.approx(float(cost[3]) + float(cost[4]), abs=0.11)
+    time = re.fullmatch(
+        r"# (\d) arms, (\d) seeds?: (\d+) million tokens, (\S+) PFLOP .+: (\S+) hours at 200 TFLOP/s\. .+",
+        lines[4],
+    )
+    assert time is not None
+    assert (int(time[1]), int(time[2])) == (len(config.train.arms), len(config.seeds))
+    tokens, operations = int(time[3]) * 1e6, float(time[4].replace(",", "")) * 1e15
+    # Six for each weight and token; two less where weights are frozen, two more where the pass is computed twice.
+    assert 3.5 < operations / tokens / all_ < 9
+    assert float(time[5]) == pytest.approx(operations / 2e14 / 3600, abs=0.06)
 
 
 def test_demo_keeps_to_its_limits() -> None:
