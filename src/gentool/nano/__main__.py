@@ -60,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if given.seconds and process_count() > 1:
         parser.error("--seconds: expected one process, which measures for itself. Fix: give --tokens")
+    if given.fixed and given.open:
+        parser.error("--fixed: the open dataset has versions of tools. Fix: leave out --open, or --fixed")
     if given.threads:
         torch.set_num_threads(given.threads)
     plan = Plan(
