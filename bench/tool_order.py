@@ -1,6 +1,6 @@
 """One order of tools for each list and epoch, which prefixes can share, against one for each sample: what does it cost?
 
-    python bench/tool_order.py            # writes bench/results/tool_order.json; about twenty minutes on 2 cores
+    python bench/tool_order.py            # writes bench/results/tool_order.json; half an hour on 2 cores
 
 Trains a model on a slice of the procedural pairs in several ways, with several seeds: on the same samples in the same
 number of steps, and once in about the same time. Compared are tool selection, arrival of unseen tools, position bias
