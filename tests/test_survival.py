@@ -63,7 +63,7 @@ class Machine:
         """What a run of this recipe gives that nothing interrupts."""
         text = recipe.read_text(encoding="utf-8").replace(str(tmp_path), "")
         if text not in self._references:
-            folder = tmp_path / "unbroken"
+            folder = tmp_path / f"unbroken-{len(self._references)}"
             folder.mkdir()
             (folder / "recipe.yaml").write_bytes(recipe.read_bytes())
             self.finish(folder)
