@@ -1,13 +1,16 @@
-"""The benchmark of shared prefixes, on a toy."""
+"""Benchmarks, on toys."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from bench.choices import Choices
 from bench.prefix.__main__ import compare, headline
 from bench.prefix.checks import Bare, exactness, ratio_of, sweep
 from bench.prefix.lines import Line, Setting, candidates
 from bench.prefix.samples import SHAPES, branches, tool_list
+
+from gentool.records import Function, GradedQuery, Probe, Tool, ToolCall, ToolSet
 
 TOY = SHAPES["toy"]
 
@@ -80,3 +83,37 @@ def test_lines_compute_the_same() -> None:
         assert len(line["seconds"]) == 1
         assert line["samples_per_second"] > 0
         assert line["peak_megabytes"] >= 0
+
+
+def test_choices_are_taken_apart_by_scores() -> None:
+    tools = [
+        Tool(function=Function(name=name, description=f"Does {name}.")) for name in ("plain", "rich", "other")
+    ]
+    plain, rich, other = tools
+    calls = (ToolCall.of("plain"), ToolCall.of("rich"))
+    query = GradedQuery(
+        query="Do it.", grades={"plain": "partial", "rich": "full"}, best="rich", tool_calls=calls
+    )
+
+    def shown(*of: Tool) -> ToolSet:
+        return ToolSet(pair="p", pair_tools=tuple(t.id for t in of), distractors=(other.id,))
+
+    none, one, both = shown(), shown(rich), shown(plain, rich)
+    scenario = "seen_query_unseen_tool"
+    probes = [
+        Probe(scenario=scenario, pair="p", query=query, before=b, after=a, stay=False, transition=t)
+        for t, b, a in (("zero_to_one", none, one), ("weak_to_strong", shown(plain), both))
+    ]
+    # It calls in every list, more surely where the tool is there, and takes the plain one of both.
+    scores = {
+        none.id: {"generate_response": -3.0, "other": -1.0},
+        one.id: {"generate_response": -4.0, "other": -3.0, "rich": -0.5},
+        shown(plain).id: {"generate_response": -4.0, "other": -3.0, "plain": -0.5},
+        both.id: {"generate_response": -4.0, "other": -3.0, "plain": -0.5, "rich": -1.0},
+    }
+    by_prompt = {(query.id, tool_set): of for tool_set, of in scores.items()}
+    choices = Choices(by_prompt, probes, {tool.id: tool for tool in tools})
+    assert 2.0 <= choices.border() < 3.5
+    found = choices.parts(choices.border())
+    assert (found["telling"], found["picking"], found["preferring"]) == (1, 1, 0)
+    assert (found["arrival"], found["arrival_moved"]) == (0, 0.5)

@@ -15,7 +15,7 @@ from gentool.nano import real
 from gentool.nano.exam import open_worlds
 from gentool.nano.real import cloze_world, name_words, open_pairs, open_world, real_tools
 from gentool.prompting.order import seeded
-from gentool.records import GENERATE_RESPONSE
+from gentool.records import GENERATE_RESPONSE, Tool
 
 MODEL = {
     "metadata": {"serviceId": "Barn", "uid": "barn-2020-01-01"},
@@ -47,23 +47,58 @@ def test_real_tools_are_shortened_and_hold_no_word_of_the_exam(
     file.write_text(json.dumps(MODEL), encoding="utf-8")
     monkeypatch.setattr(real, "_installed", lambda package: [file] if package == "botocore" else [])
     (tool,) = real_tools(0)
-    assert (tool.name, tool.description) == ("FeedHorse", "Gives one horse of the barn some hay.")
+    sentences = "Gives one horse of the barn some hay. It may take a while."
+    assert (tool.name, tool.description) == ("FeedHorse", sentences)
     assert tool.parameters == {"type": "object", "properties": {}}
 
 
-def test_requests_hold_words_of_the_tool_that_serves_them_and_its_values() -> None:
+def test_documents_are_cut_at_the_end_of_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sentence = "Gives one horse of the barn some hay of the best kind."
+    model = json.loads(json.dumps(MODEL))
+    model["operations"]["FeedHorse"]["documentation"] = " ".join([sentence] * 20)
+    file = tmp_path / "barn/2020-01-01/service-2.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(model), encoding="utf-8")
+    monkeypatch.setattr(real, "_installed", lambda package: [file] if package == "botocore" else [])
+    (tool,) = real_tools(0)
+    assert tool.description == " ".join([sentence] * 5)
+
+
+def test_requests_hold_words_that_only_the_tool_that_serves_them_has() -> None:
     tools = [tool for pair in read_pairs(data.PAIRS) for tool in pair.tools]
-    for n in range(30):
-        world = cloze_world(seeded(n), tools, 5, 6)
+    words = ("alpha", "beta", "gamma", "delta", "epsilon")
+    named = 0
+    for n in range(40):
+        world = cloze_world(seeded(n), tools, 5, 6, words)
         shown = {tool.name: tool for tool in world.tools}
         assert len(shown) == 6
         for ask in world.asks:
             tool = shown[ask.call.name]
             Draft202012Validator(tool.parameters).validate(ask.call.arguments)
-            words = [w.lower() for w in re.findall("[A-Z]?[a-z]{3,}", f"{tool.name} {tool.description}")]
-            assert sum(word in ask.query.lower() for word in words) >= 2
-            assert all(text.lower() in ask.query.lower() for text in ask.said)
+            others = {w for t in shown.values() if t is not tool for w in telling(t)}
+            said = ask.query.lower()
+            assert any(word in said or word[:-1] in said for word in telling(tool) - others)
+            assert all(text.lower() in said for text in ask.said)
             assert ask.ranking == (tool.name, GENERATE_RESPONSE)
+            for name in ask.call.arguments:
+                if name.split("_")[0] in words:
+                    named += 1
+                    assert name.replace("_", " ") in said
+    assert named > 20
+
+
+def telling(tool: Tool) -> set[str]:
+    return {
+        w.lower() for w in re.findall("[A-Z]?[a-z]+|[A-Z]+", f"{tool.name} {tool.description}") if len(w) > 3
+    }
+
+
+def test_real_requests_that_none_serves_are_about_a_tool_that_is_not_shown() -> None:
+    tools = [tool for pair in read_pairs(data.PAIRS) for tool in pair.tools]
+    asks = [ask for n in range(60) for ask in cloze_world(seeded(n), tools, 5, 10, (), 0.2).asks]
+    none = [ask for ask in asks if ask.overlap == "none"]
+    assert 0.13 < len(none) / len(asks) < 0.27
+    assert all(ask.ranking == (GENERATE_RESPONSE,) and ask.call.name == GENERATE_RESPONSE for ask in none)
 
 
 def test_nothing_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from gentool.nano.exam import exam_level, exam_worlds
 from gentool.nano.lessons import FIXED, draw_level
 from gentool.nano.lexicon import held_out, lexicon
 from gentool.nano.real import name_words
-from gentool.nano.tools import STYLES, tool_name
+from gentool.nano.tools import STYLES, draw_parameters, tool_name, worded
 from gentool.nano.values import make_parameter, parameters, say_value
 from gentool.nano.worlds import World, draw_world
 from gentool.prompting.order import seeded
@@ -116,3 +117,26 @@ def test_the_number_of_tools_is_the_level_s() -> None:
 )  # fmt: skip
 def test_names_follow_conventions(style: str, name: str) -> None:
     assert tool_name(style, "get", "train ticket", "late", "travel") == name
+
+
+def test_arguments_named_by_found_words_are_said_with_them() -> None:
+    words = replace(lexicon(), found=("alpha", "beta", "gamma", "delta"))
+    level = replace(exam_level(4), found=1.0)
+    named = 0
+    for n in range(40):
+        world = draw_world(seeded("found", n), words, level, 8)
+        tools = {tool.name: tool for tool in world.tools}
+        for ask in world.asks:
+            Draft202012Validator(tools[ask.call.name].parameters).validate(ask.call.arguments)
+            for name in ask.call.arguments:
+                parts = [part.lower() for part in re.findall("[A-Z]?[a-z]+", name)]
+                if set(parts) <= set(words.found):
+                    named += 1
+                    assert " ".join(parts) in ask.query.lower()
+    assert named > 200
+
+
+def test_without_found_words_arguments_keep_their_names() -> None:
+    made = draw_parameters(seeded("own names"), 4)
+    assert len(made) > 1
+    assert worded(seeded(1), made, ("alpha",), 0.0) == worded(seeded(1), made, (), 1.0) == made

@@ -38,9 +38,11 @@ All of it is made by the recipe, in English:
 - tool worlds, drawn anew in every step: {actions} actions x {things} things x qualifiers x arguments of 12
   kinds, and invented words; 1 to
   20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture.{catalogues}
+  No list has two versions of a tool: what fine-tuning teaches of those can be measured;
 - plain texts: repeated tokens and words, pairs to recall;
 - names and first sentences of {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
-  with made-up arguments; in the last stage words of them are names of made-up tools;
+  with made-up arguments, asked for with a few of their words among those of another document; from the
+  fourth stage on words of them are names of made-up tools and arguments, in the last one mostly;
 - {open_pairs:,} pairs of the train group (T) of the open dataset. None of its other groups was read.
 
 Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the training.
@@ -69,11 +71,8 @@ Its chat template numbers the tools and writes a tool's number before its name i
 rankings: one token in which the choice lies.
 """
 
-_FIXED = """ A tool
-  serves every request, and no list has two versions of a tool: catalogues that do not change, so that what
-  fine-tuning for change does can be measured"""
-_CHANGING = """ One request
-  in seven is served by no tool, and one tool in six comes in a plainer and a richer version"""
+_FIXED = " A tool serves every request."
+_CHANGING = " One request in seven is served by no tool."
 
 ROWS = 20
 """Lines of the curve that the card shows."""
@@ -133,7 +132,7 @@ def model_card(
     fixed = plan["fixed"]
     return _CARD.format(
         name="gentool-nano-fixed" if fixed else "gentool-nano",
-        catalogues=f"{_FIXED if fixed else _CHANGING};",
+        catalogues=_FIXED if fixed else _CHANGING,
         limit=" It always\ncalls a tool." if fixed else "",
         parameters=parameters,
         layers=plan["shape"]["layers"],

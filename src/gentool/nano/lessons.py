@@ -57,31 +57,31 @@ STAGES = (
     Stage((1, 2), Level(2), 1.0, 0.5, 0.01, copied=1.0, batch=0.5),
     Stage((1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7),
     Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 1, short=True, unserved=0.1), 0.1, 0.4, 0.12),
-    Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 3, variants=0.1, unserved=0.15), 0.1, 0.35, 0.4, 0.1),
-    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 4, variants=0.2, unserved=0.15), 0.05, 0.35, 0.8, 0.3),
+    Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 3, found=0.3, unserved=0.15), 0.1, 0.35, 0.4, 0.2),
+    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 4, found=0.3, unserved=0.15), 0.05, 0.35, 0.8, 0.35),
     Stage(
         (1, 20),
-        Level(2, (2, 2, 1), 0.5, 0.4, 5, variants=0.2, unserved=0.15),
+        Level(2, (2, 2, 1), 0.5, 0.4, 5, found=0.3, unserved=0.15),
         0.05,
         0.35,
         0.6,
-        0.3,
+        0.35,
         passed=0.9,
     ),
     # Words of real documents as names: names are to be matched and copied token by token, not known.
     Stage(
         (1, 20),
-        Level(2, (2, 2, 1), 0.6, 0.4, 5, found=0.7, variants=0.2, unserved=0.15),
+        Level(2, (2, 2, 1), 0.6, 0.4, 5, found=0.7, unserved=0.15),
         0.05,
         0.35,
         1.0,
-        0.3,
+        0.35,
         whole=1.0,
     ),
 )
 
-FIXED = tuple(replace(s, level=replace(s.level, variants=0.0, unserved=0.0)) for s in STAGES)
-"""Catalogues that do not change: a tool serves every request, and no list has two versions of a tool."""
+FIXED = tuple(replace(s, level=replace(s.level, unserved=0.0)) for s in STAGES)
+"""Catalogues in which a tool serves every request. No stage has two versions of a tool in a list."""
 
 
 def draw_level(rng: Random, stage: Stage) -> Level:
@@ -152,7 +152,7 @@ class Lessons:
         source = rng.choice(sources) if sources and rng.random() < stage.real else "made"
         rank = stage.rank
         if source == "real":
-            world = cloze_world(rng, self.real, min(level.k, 8), ASKS)
+            world = cloze_world(rng, self.real, min(level.k, 8), ASKS, self.words.found, level.unserved)
         elif source == "open":
             world = open_world(rng, self.pairs, min(level.k, 6), ASKS)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from random import Random
 
@@ -12,7 +12,7 @@ from gentool import data
 from gentool.catalog.importer import import_tools
 from gentool.catalog.pairs import read_pairs
 from gentool.nano.lexicon import held_out, templates
-from gentool.nano.tools import draw_parameters, with_arguments
+from gentool.nano.tools import draw_parameters, joined, with_arguments, worded
 from gentool.nano.worlds import Ask, World, draw_now, draw_values, fill_frame, told
 from gentool.prompting.order import seeded
 from gentool.records import (
@@ -32,7 +32,7 @@ PLACES = {
 """Package -> folder of its API descriptions, and their names; both packages are under Apache-2.0."""
 
 FILES = 80
-MOST_CHARACTERS = 160
+MOST_CHARACTERS = 320
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -49,10 +49,18 @@ def _installed(package: str) -> list[Path]:
     return sorted((Path(spec.submodule_search_locations[0]) / folder).glob(pattern))
 
 
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?])\s+", text.strip())
+
+
 def _shortened(tool: Tool) -> Tool:
-    """A tool's name and the first sentence of its description, without arguments: :func:`cloze_world` draws some."""
-    sentence = re.split(r"(?<=[.!?])\s", tool.description.strip(), maxsplit=1)[0][:MOST_CHARACTERS]
-    return Tool(function=Function(name=tool.name, description=sentence), source=tool.source)
+    """A tool's name and the first sentences of its description, without arguments: :func:`cloze_world` draws some."""
+    kept = ""
+    for sentence in _sentences(tool.description):
+        if kept and len(kept) + len(sentence) > MOST_CHARACTERS:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return Tool(function=Function(name=tool.name, description=kept[:MOST_CHARACTERS]), source=tool.source)
 
 
 def real_tools(seed: int) -> list[Tool]:
@@ -69,7 +77,11 @@ def real_tools(seed: int) -> list[Tool]:
 
 def _telling(tool: Tool) -> list[str]:
     """The words of a tool's name and document that say something, by their length."""
-    return [word.lower() for word in _WORD.findall(f"{tool.name} {tool.description}") if len(word) >= 4]
+    return [word.lower() for word in _WORD.findall(f"{tool.name} {tool.description}") if _tells(word)]
+
+
+def _tells(word: str) -> bool:
+    return len(word) >= 4
 
 
 def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
@@ -79,28 +91,80 @@ def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
     return tuple(sorted(word for word in words if 3 <= len(word) <= 14))
 
 
-def cloze_world(rng: Random, tools: Sequence[Tool], k: int, asks: int) -> World:
-    """Real names and documents with made-up arguments. A request has some words of one tool's, out of a document
-    that is not shown some that mislead, and the values."""
-    chosen = list({tool.name: tool for tool in rng.sample(tools, min(k, len(tools)))}.values())
-    arguments = [draw_parameters(rng, 4) for _ in chosen]
+def cloze_world(
+    rng: Random, tools: Sequence[Tool], k: int, asks: int, words: Sequence[str] = (), unserved: float = 0.0
+) -> World:
+    """Real names and documents with made-up arguments, half of them named by ``words``.
+
+    A request says a few words that only one tool's document has, among words of a document that is not shown, and the
+    values. ``unserved``: share of requests about a tool that is not shown.
+    """
+    short = rng.random() < 0.5
+    drawn = (_varied(rng, tool, short) for tool in rng.sample(tools, min(k + 1, len(tools))))
+    chosen = list({tool.name: tool for tool in drawn}.values())
+    arguments = [worded(rng, draw_parameters(rng, 4), words, 0.5) for _ in chosen]
     made = [with_arguments(tool, own) for tool, own in zip(chosen, arguments, strict=True)]
+    telling = [_telling(tool) for tool in chosen]
     found = []
     for _ in range(asks):
-        n = rng.randrange(len(made))
+        n = len(made) - 1 if rng.random() < unserved else rng.randrange(len(made) - 1)
         now = draw_now(rng)
         said = draw_values(rng, arguments[n], now)
-        hints = _some(rng, _telling(chosen[n]), rng.randint(2, 6))
-        noise = _some(rng, _telling(rng.choice(tools)), rng.randint(0, len(hints)))
-        words = _some(rng, [*hints, *noise], len(hints) + len(noise))
+        others = {word for m, of in enumerate(telling) if m != n for word in of}
+        own = [word for word in telling[n] if word not in others] or telling[n]
         texts = [s.text for s in said.values()]
-        query = fill_frame(rng, rng.choice(templates("requests")), words[0], " ".join(words[1:]), texts)
-        call = ToolCall.of(made[n].name, {name: value.value for name, value in said.items()})
-        ranking = (made[n].name, GENERATE_RESPONSE)
-        found.append(Ask(query, told(rng, now, said), ranking, call, "mixed", tuple(texts)))
-    shown = [*made, GENERATE_RESPONSE_TOOL]
+        query = _request(rng, own, telling[n], rng.choice(tools), others, texts)
+        values = {name: value.value for name, value in said.items()}
+        served = n < len(made) - 1
+        call = ToolCall.of(made[n].name, values) if served else ToolCall.of(GENERATE_RESPONSE)
+        ranking = (call.name, GENERATE_RESPONSE) if served else (call.name,)
+        found.append(
+            Ask(query, told(rng, now, said), ranking, call, "mixed" if served else "none", tuple(texts))
+        )
+    shown = [*made[:-1], GENERATE_RESPONSE_TOOL]
     rng.shuffle(shown)
     return World(tuple(shown), tuple(found))
+
+
+def _varied(rng: Random, tool: Tool, short: bool) -> Tool:
+    """The tool under its name or the last words of it in some convention; ``short``: with one sentence only."""
+    name, parts = tool.name, [word.lower() for word in _WORD.findall(tool.name)][-rng.randint(2, 4) :]
+    if len(parts) > 1 and rng.random() < 0.5:
+        name = joined(rng.choice(("snake", "camel", "kebab")), parts)
+    description = _sentences(tool.description)[0] if short else tool.description
+    return Tool(function=Function(name=name, description=description), source=tool.source)
+
+
+def _request(
+    rng: Random,
+    own: Sequence[str],
+    telling: Sequence[str],
+    other: Tool,
+    others: Set[str],
+    texts: Sequence[str],
+) -> str:
+    """Words of one document, at least one of them its ``own``, in a template or in a sentence of another tool's."""
+    hints = {*_some(rng, own, rng.randint(1, 3)), *_some(rng, telling, rng.randint(0, 3))}
+    said = [_inflected(rng, word) for word in sorted(hints)]
+    rng.shuffle(said)
+    if rng.random() < 0.4:
+        noise = _some(rng, _telling(other), rng.randint(0, len(said)))
+        mixed = _some(rng, [*said, *noise], len(said) + len(noise))
+        return fill_frame(rng, rng.choice(templates("requests")), mixed[0], " ".join(mixed[1:]), texts)
+    sentence = rng.choice(_sentences(other.description)).split()[: rng.randint(4, 24)]
+    pieces = [word for word in sentence if not set(map(str.lower, _WORD.findall(word))) & others]
+    for piece in [" ".join(said)] if rng.random() < 0.4 else said:
+        pieces.insert(rng.randint(0, len(pieces)), piece)
+    for text in texts:
+        pieces.insert(rng.randint(0, len(pieces)), text)
+    return " ".join(pieces).rstrip(".,:") + rng.choice((".", "?", "", "!"))
+
+
+def _inflected(rng: Random, word: str) -> str:
+    """The word, now and then in another form."""
+    if rng.random() < 0.7:
+        return word
+    return word[:-1] if word.endswith("s") else word + rng.choice(("s", "s", "ing", "ed"))
 
 
 def _some(rng: Random, words: Sequence[str], most: int) -> list[str]:

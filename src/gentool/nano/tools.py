@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -69,6 +70,25 @@ def draw_parameters(rng: Random, most: int, taken: frozenset[str] = frozenset())
     return tuple(found)
 
 
+LEADS = ("{}", "{}:", "with {}", "the {} is", "for the {}", "as {}")
+"""How a value is said to be of an argument that is named by words."""
+
+
+def worded(
+    rng: Random, made: Sequence[Parameter], words: Sequence[str], share: float
+) -> tuple[Parameter, ...]:
+    """That share of the arguments named by one or two of the words and said with them: names to read, not to know."""
+    found: dict[str, Parameter] = {}
+    for parameter in made:
+        if words and parameter.kind not in ("enum", "object") and rng.random() < share:
+            parts = rng.sample(words, min(len(words), rng.choice((1, 1, 2))))
+            forms = LEADS[:3] if parameter.kind == "boolean" else LEADS
+            leads = tuple(form.format(" ".join(parts)) for form in forms)
+            parameter = replace(parameter, name=joined(rng.choice(("snake", "camel")), parts), leads=leads)
+        found.setdefault(parameter.name, parameter)
+    return tuple(found.values())
+
+
 def with_arguments(tool: Tool, made: tuple[Parameter, ...]) -> Tool:
     """The tool with these arguments instead of its own."""
     function = tool.function.model_copy(update={"parameters": _schema(made)})
@@ -91,6 +111,11 @@ def tool_name(style: str, verb: str, noun: str, qualifier: str, domain: str) -> 
         parts = " ".join([qualifier, noun, verb]).replace("-", " ").split()
     if style == "prefixed":
         parts = [domain, *parts]
+    return joined(style, parts)
+
+
+def joined(style: str, parts: Sequence[str]) -> str:
+    """Words as a name in a convention: ``camel``, ``kebab``, else with underscores; at most 64 characters."""
     if style == "camel":
         return (parts[0] + "".join(part.capitalize() for part in parts[1:]))[:64]
     return ("-" if style == "kebab" else "_").join(parts)[:64].lower()

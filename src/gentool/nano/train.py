@@ -37,7 +37,7 @@ from gentool.training.shared_prefix.batches import tree_batch
 TEXTS = 1500
 """Worlds that the tokenizer is trained on."""
 
-REAL_TEXTS = 1000
+REAL_TEXTS = 4000
 
 COPIED = 1.0
 """Mean loss, in nats, at which copying counts as learned."""

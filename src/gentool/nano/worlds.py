@@ -18,6 +18,7 @@ from gentool.nano.tools import (
     draw_parameters,
     make_tool,
     relative_of,
+    worded,
 )
 from gentool.nano.values import Parameter, Said, say_value
 from gentool.records import GENERATE_RESPONSE, GENERATE_RESPONSE_TOOL, Tool, ToolCall
@@ -30,7 +31,8 @@ Overlap = Literal["copy", "mixed", "synonym", "none"]
 class Level:
     """How hard a world is. Shares are chances in 0..1; ``overlap`` weighs copy, mixed and synonym.
 
-    ``variants`` of tools that come in a plain and a richer version, ``unserved`` of requests that no tool serves.
+    ``variants`` of tools that come in a plain and a richer version, ``unserved`` of requests that no tool serves,
+    ``found`` of the words that mean nothing, and of the names of arguments, that are words of real documents.
     """
 
     k: int
@@ -96,7 +98,10 @@ def _tools(
             concept = draw_concept(rng, words, level.invent, level.found)
         key = (concept.action.names[0], concept.thing.words[0], str(concept.qualifier))
         style = house if rng.random() < 0.7 else rng.choice(STYLES)
-        tool = make_tool(rng, concept, draw_parameters(rng, level.most_parameters), style, level.short)
+        arguments = draw_parameters(rng, level.most_parameters)
+        if level.found:
+            arguments = worded(rng, arguments, words.found, level.found)
+        tool = make_tool(rng, concept, arguments, style, level.short)
         if key in keys or tool.tool.name in names:
             continue
         concepts.append(concept)
