@@ -13,7 +13,7 @@ from gentool import data
 from gentool.catalog.pairs import read_pairs
 from gentool.nano import real
 from gentool.nano.exam import open_worlds
-from gentool.nano.real import cloze_world, name_words, open_pairs, open_world, real_tools
+from gentool.nano.real import cloze_world, name_words, open_pairs, open_world, real_tools, served_world
 from gentool.prompting.order import seeded
 from gentool.records import GENERATE_RESPONSE, Tool
 
@@ -93,12 +93,19 @@ def telling(tool: Tool) -> set[str]:
     }
 
 
-def test_real_requests_that_none_serves_are_about_a_tool_that_is_not_shown() -> None:
-    tools = [tool for pair in read_pairs(data.PAIRS) for tool in pair.tools]
-    asks = [ask for n in range(60) for ask in cloze_world(seeded(n), tools, 5, 10, (), 0.2).asks]
-    none = [ask for ask in asks if ask.overlap == "none"]
-    assert 0.13 < len(none) / len(asks) < 0.27
-    assert all(ask.ranking == (GENERATE_RESPONSE,) and ask.call.name == GENERATE_RESPONSE for ask in none)
+def test_served_worlds_show_one_tool_of_a_pair_and_ask_what_it_serves() -> None:
+    pairs = read_pairs(data.PAIRS)
+    queries = {q.query: q for p in pairs for q in p.queries}
+    for n in range(30):
+        world = served_world(seeded(n), pairs, 5, 8)
+        names = {tool.name for tool in world.tools}
+        assert len(names) == 6 and GENERATE_RESPONSE in names
+        assert all(sum(tool.name in names for tool in pair.tools) <= 1 for pair in pairs)
+        assert len({ask.query for ask in world.asks}) == len(world.asks) == 8
+        for ask in world.asks:
+            query = queries[ask.query]
+            assert query.grades[ask.call.name] == "full" and ask.call in query.tool_calls
+            assert ask.ranking == (ask.call.name, GENERATE_RESPONSE) and ask.call.name in names
 
 
 def test_nothing_installed_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,6 @@ from gentool.models import load_tokenizer
 from gentool.models.source import read_config
 from gentool.models.supported import check_supported
 from gentool.nano import dense, train
-from gentool.nano.__main__ import main
 from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.exam import exam
 from gentool.nano.feed import ROUND, Drawing, Feed, filler_row
@@ -228,13 +227,6 @@ def test_fixed_catalogues_have_the_stages_of_the_others_without_what_changes(tmp
     training.run(until=2500)
     training.export()
     assert "--fixed" in (tmp_path / "model/MODEL_CARD.md").read_text(encoding="utf-8")
-
-
-def test_fixed_catalogues_take_no_open_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--out", str(tmp_path / "out"), "--fixed", "--open"])
-    assert "leave out --open" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", data.MODELS)

@@ -34,13 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--batch", type=_count, default=2048, help="tokens of a step")
     parser.add_argument("--bf16", action="store_true", help="products in bfloat16; default on CUDA")
-    parser.add_argument(
-        "--open", action="store_true", help="train on the train groups of the open dataset too"
-    )
+    parser.add_argument("--open", action="store_true", help="requests of the open dataset's train group too")
     parser.add_argument(
         "--fixed",
         action="store_true",
-        help="no versions of a tool, no request that none serves: gentool-nano-fixed",
+        help="no request that none serves: gentool-nano-fixed",
     )
     parser.add_argument(
         "--every", type=_count, default=1_000_000, help="tokens between looks at the training"
@@ -60,8 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     if given.seconds and process_count() > 1:
         parser.error("--seconds: expected one process, which measures for itself. Fix: give --tokens")
-    if given.fixed and given.open:
-        parser.error("--fixed: the open dataset has versions of tools. Fix: leave out --open, or --fixed")
     if given.threads:
         torch.set_num_threads(given.threads)
     plan = Plan(

@@ -43,7 +43,8 @@ All of it is made by the recipe, in English:
 - names and first sentences of {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
   with made-up arguments, asked for with a few of their words among those of another document; from the
   fourth stage on words of them are names of made-up tools and arguments, in the last one mostly;
-- {open_pairs:,} pairs of the train group (T) of the open dataset. None of its other groups was read.
+- {open_pairs:,} pairs of the train group (T) of the open dataset: lists with one tool of a pair, and requests
+  that it serves. No change of a catalogue is shown, and none of the other groups was read.
 
 Words of the exam (`python -m gentool.nano.exam`) are in no tool name of the training.
 

@@ -53,7 +53,7 @@ def open_worlds(groups: Sequence[str] = ("A", "B", "U"), lists: int = LISTS) -> 
     pairs = open_pairs(groups)
     if not pairs:
         return []
-    return [open_world(seeded(SEED, "open", n), pairs, MAIN, ASKS, both=True) for n in range(lists)]
+    return [open_world(seeded(SEED, "open", n), pairs, MAIN, ASKS) for n in range(lists)]
 
 
 def answers(model: TransformersBackend, worlds: Sequence[World], task: Task) -> list[list[Parsed]]:

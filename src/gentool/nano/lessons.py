@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from gentool.nano.lexicon import Lexicon
-from gentool.nano.real import cloze_world, open_world
+from gentool.nano.real import cloze_world, served_world
 from gentool.nano.text import recalled, repeated
 from gentool.nano.tokenizer import NUMBERS
 from gentool.nano.worlds import Ask, Level, World, draw_world
@@ -58,14 +58,14 @@ STAGES = (
     Stage((1, 2), Level(2, (1, 0, 0), 0.7, 0.0, 0, short=True), 0.5, 0.5, 0.03, copied=0.5, batch=0.7),
     Stage((2, 3), Level(2, (3, 1, 0), 0.6, 0.2, 1, short=True, unserved=0.1), 0.1, 0.4, 0.12),
     Stage((2, 5), Level(2, (3, 2, 1), 0.5, 0.3, 3, found=0.3, unserved=0.15), 0.1, 0.35, 0.4, 0.2),
-    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 4, found=0.3, unserved=0.15), 0.05, 0.35, 0.8, 0.35),
+    Stage((1, 10), Level(2, (2, 2, 1), 0.5, 0.4, 4, found=0.3, unserved=0.15), 0.05, 0.35, 0.8, 0.3),
     Stage(
         (1, 20),
         Level(2, (2, 2, 1), 0.5, 0.4, 5, found=0.3, unserved=0.15),
         0.05,
         0.35,
         0.6,
-        0.35,
+        0.3,
         passed=0.9,
     ),
     # Words of real documents as names: names are to be matched and copied token by token, not known.
@@ -75,7 +75,7 @@ STAGES = (
         0.05,
         0.35,
         1.0,
-        0.35,
+        0.3,
         whole=1.0,
     ),
 )
@@ -152,9 +152,9 @@ class Lessons:
         source = rng.choice(sources) if sources and rng.random() < stage.real else "made"
         rank = stage.rank
         if source == "real":
-            world = cloze_world(rng, self.real, min(level.k, 8), ASKS, self.words.found, level.unserved)
+            world = cloze_world(rng, self.real, min(level.k, 8), ASKS, self.words.found)
         elif source == "open":
-            world = open_world(rng, self.pairs, min(level.k, 6), ASKS)
+            world = served_world(rng, self.pairs, min(level.k, 6), ASKS)
         else:
             world = draw_world(rng, self.words, level, ASKS)
         head = self.head(world)

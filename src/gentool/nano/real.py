@@ -19,6 +19,7 @@ from gentool.records import (
     GENERATE_RESPONSE,
     GENERATE_RESPONSE_TOOL,
     Function,
+    GradedQuery,
     Tool,
     ToolCall,
     ToolPair,
@@ -91,37 +92,31 @@ def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
     return tuple(sorted(word for word in words if 3 <= len(word) <= 14))
 
 
-def cloze_world(
-    rng: Random, tools: Sequence[Tool], k: int, asks: int, words: Sequence[str] = (), unserved: float = 0.0
-) -> World:
+def cloze_world(rng: Random, tools: Sequence[Tool], k: int, asks: int, words: Sequence[str] = ()) -> World:
     """Real names and documents with made-up arguments, half of them named by ``words``.
 
     A request says a few words that only one tool's document has, among words of a document that is not shown, and the
-    values. ``unserved``: share of requests about a tool that is not shown.
+    values.
     """
     short = rng.random() < 0.5
-    drawn = (_varied(rng, tool, short) for tool in rng.sample(tools, min(k + 1, len(tools))))
+    drawn = (_varied(rng, tool, short) for tool in rng.sample(tools, min(k, len(tools))))
     chosen = list({tool.name: tool for tool in drawn}.values())
     arguments = [worded(rng, draw_parameters(rng, 4), words, 0.5) for _ in chosen]
     made = [with_arguments(tool, own) for tool, own in zip(chosen, arguments, strict=True)]
     telling = [_telling(tool) for tool in chosen]
     found = []
     for _ in range(asks):
-        n = len(made) - 1 if rng.random() < unserved else rng.randrange(len(made) - 1)
+        n = rng.randrange(len(made))
         now = draw_now(rng)
         said = draw_values(rng, arguments[n], now)
         others = {word for m, of in enumerate(telling) if m != n for word in of}
         own = [word for word in telling[n] if word not in others] or telling[n]
         texts = [s.text for s in said.values()]
         query = _request(rng, own, telling[n], rng.choice(tools), others, texts)
-        values = {name: value.value for name, value in said.items()}
-        served = n < len(made) - 1
-        call = ToolCall.of(made[n].name, values) if served else ToolCall.of(GENERATE_RESPONSE)
-        ranking = (call.name, GENERATE_RESPONSE) if served else (call.name,)
-        found.append(
-            Ask(query, told(rng, now, said), ranking, call, "mixed" if served else "none", tuple(texts))
-        )
-    shown = [*made[:-1], GENERATE_RESPONSE_TOOL]
+        call = ToolCall.of(made[n].name, {name: value.value for name, value in said.items()})
+        ranking = (call.name, GENERATE_RESPONSE)
+        found.append(Ask(query, told(rng, now, said), ranking, call, "mixed", tuple(texts)))
+    shown = [*made, GENERATE_RESPONSE_TOOL]
     rng.shuffle(shown)
     return World(tuple(shown), tuple(found))
 
@@ -177,10 +172,29 @@ def open_pairs(groups: Sequence[str]) -> list[ToolPair]:
     return [pair for pair in read_pairs(file) if pair.group in groups] if file.is_file() else []
 
 
-def open_world(rng: Random, pairs: Sequence[ToolPair], k: int, asks: int, both: bool = False) -> World:
-    """Requests of one pair, among tools of pairs of other domains; ``both``: both of its tools are shown."""
+def served_world(rng: Random, pairs: Sequence[ToolPair], k: int, asks: int) -> World:
+    """One tool each of some pairs of different domains, and requests that these serve fully: no change is shown."""
+    by_domain = {pair.domain: pair for pair in rng.sample(pairs, len(pairs))}
+    chosen = rng.sample(list(by_domain.values()), min(k, len(by_domain)))
+    shown: list[Tool] = []
+    served: list[tuple[GradedQuery, Tool]] = []
+    for pair in chosen:
+        tool = rng.choice(pair.tools)
+        shown.append(tool)
+        served += [(q, tool) for q in pair.queries if q.grades.get(tool.name) == "full"]
+    found = [
+        Ask(q.query, q.now, target_ranking(q, (tool.name,)), target_call(q, (tool,)), "mixed")
+        for q, tool in rng.sample(served, min(asks, len(served)))
+    ]
+    tools = [*shown, GENERATE_RESPONSE_TOOL]
+    rng.shuffle(tools)
+    return World(tuple(tools), tuple(found))
+
+
+def open_world(rng: Random, pairs: Sequence[ToolPair], k: int, asks: int) -> World:
+    """Requests of one pair, both of its tools shown among tools of pairs of other domains."""
     pair = rng.choice(pairs)
-    mine = list(pair.tools) if both else rng.sample(pair.tools, rng.choice((0, 1, 2, 2)))
+    mine = list(pair.tools)
     others = [tool for other in pairs if other.domain != pair.domain for tool in other.tools]
     shown = [*mine, *rng.sample(others, min(len(others), max(0, k - len(mine)))), GENERATE_RESPONSE_TOOL]
     rng.shuffle(shown)

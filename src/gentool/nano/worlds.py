@@ -32,7 +32,7 @@ class Level:
     """How hard a world is. Shares are chances in 0..1; ``overlap`` weighs copy, mixed and synonym.
 
     ``variants`` of tools that come in a plain and a richer version, ``unserved`` of requests that no tool serves,
-    ``found`` of the words that mean nothing, and of the names of arguments, that are words of real documents.
+    ``found`` of the words that mean nothing that are words of real documents, and half as many names of arguments.
     """
 
     k: int
@@ -100,7 +100,7 @@ def _tools(
         style = house if rng.random() < 0.7 else rng.choice(STYLES)
         arguments = draw_parameters(rng, level.most_parameters)
         if level.found:
-            arguments = worded(rng, arguments, words.found, level.found)
+            arguments = worded(rng, arguments, words.found, level.found / 2)
         tool = make_tool(rng, concept, arguments, style, level.short)
         if key in keys or tool.tool.name in names:
             continue
