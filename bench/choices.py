@@ -169,15 +169,17 @@ def weights_of(ablation: AblationConfig, folder: Path, cell: Cell, base: str) ->
     return str(weights)
 
 
-def measure(ablation: AblationConfig, folder: Path, results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One line a row that was run: its parts with each seed."""
+def measure(
+    ablation: AblationConfig, folder: Path, results: Mapping[str, Any], only: Sequence[str], most: int
+) -> list[dict[str, Any]]:
+    """One line a row that was run (``only``: of these, if any): its parts with each of ``most`` seeds."""
     run = build_of(ablation.config(ablation.reference), folder, Progress())
     tools, seed = run.tools(), run.config.seed
     splits = {split: probes_of(run, split) for split in ("dev", "test")}
     lines = []
-    for row in (row for row in results["rows"] if row["run"]):
+    for row in (row for row in results["rows"] if row["run"] and (not only or row["row"] in only)):
         seeds = []
-        for each in row["seeds"]:
+        for each in row["seeds"][:most]:
             cell = Cell(row["row"], row["learning_rate"], each)
             weights = weights_of(ablation, folder, cell, run.base())
             of = {
@@ -200,10 +202,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of a finished ablation")
     parser.add_argument("--recipe", type=Path, default=Path("recipes/ablation.yaml"))
+    parser.add_argument("--row", action="append", default=[], help="only this row; may be repeated")
+    parser.add_argument("--seeds", type=int, default=100, help="so many seeds of a row")
     parser.add_argument("--out", type=Path, default=Path("bench/results/choices.json"))
     given = parser.parse_args()
     results = json.loads((given.folder / "results.json").read_text(encoding="utf-8"))
-    rows = measure(load_ablation(given.recipe), given.folder, results)
+    rows = measure(load_ablation(given.recipe), given.folder, results, given.row, given.seeds)
     found = {"machine": platform.processor() or platform.machine(), "ablation": results["name"], "rows": rows}
     given.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
