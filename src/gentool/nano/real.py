@@ -78,11 +78,7 @@ def real_tools(seed: int) -> list[Tool]:
 
 def _telling(tool: Tool) -> list[str]:
     """The words of a tool's name and document that say something, by their length."""
-    return [word.lower() for word in _WORD.findall(f"{tool.name} {tool.description}") if _tells(word)]
-
-
-def _tells(word: str) -> bool:
-    return len(word) >= 4
+    return [word.lower() for word in _WORD.findall(f"{tool.name} {tool.description}") if len(word) >= 4]
 
 
 def document_words(tools: Sequence[Tool]) -> tuple[str, ...]:
