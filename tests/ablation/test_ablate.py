@@ -117,15 +117,19 @@ def test_the_learning_rate_is_chosen_on_the_dev_split(
     assert len(tested) == 2, "only the chosen rates are tested"
 
 
-def test_the_dev_score_weighs_transitions_the_same(ablation: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_dev_score_is_the_endpoint(ablation: Callable[..., Path], tmp_path: Path) -> None:
     config = load_ablation(ablation())
     run = Run(config.config("gentool"), tmp_path / "run", Progress())
     run.until("build")
     probes: list[Probe] = probes_of(run, "test")
     always_right: list[dict[str, float] | None] = [{"arrival": 1.0} for _ in probes]
-    stays: list[dict[str, float] | None] = [{"arrival": float(p.transition == "zero")} for p in probes]
+
+    def right_at(transition: str) -> list[dict[str, float] | None]:
+        return [{"arrival": float(p.transition == transition)} for p in probes]
+
     assert dev_score(always_right, probes) == 1
-    assert dev_score(stays, probes) == pytest.approx(1 / 3)
+    assert dev_score(right_at("zero"), probes) == 0, "always declining is worth nothing"
+    assert dev_score(right_at("zero_to_one"), probes) == dev_score(right_at("weak_to_strong"), probes) == 0.5
     assert dev_score([None for _ in probes], probes) == 0
 
 

@@ -17,16 +17,17 @@ from gentool.ablation.table import write_results
 from gentool.config import BudgetOptions, ConfigError
 from gentool.lock import locked
 from gentool.progress import Progress, Stopped
-from gentool.records import TRANSITIONS, Probe
+from gentool.records import Probe
 
 
 def dev_score(metrics: Metrics, probes: Sequence[Probe]) -> float:
-    """What the learning rate is chosen by: ``arrival`` on the dev split, the mean over its transitions.
+    """What the learning rate is chosen by: the endpoint on the dev split, ``arrival`` averaged over its transitions.
 
-    The zero transition counts, so that a model which always takes what is new is not chosen.
+    ``zero`` does not count: a model that declines whatever is asked would get all of it. One that calls whatever is
+    asked gets nothing for zero-to-one, where it has to decline before the tool arrives.
     """
     means = []
-    for transition in TRANSITIONS:
+    for transition in ("zero_to_one", "weak_to_strong"):
         values = [
             row["arrival"]
             for row, probe in zip(metrics, probes, strict=True)
