@@ -80,6 +80,12 @@ class SampleRenderer:
 
     def rendered(self, item: Item) -> Rendered:
         """Token ids and target of an item, however long."""
+        row = self._rendered(item)
+        if item.epoch == 0:
+            self._lengths[item.sample, item.task] = len(row.ids)
+        return row
+
+    def _rendered(self, item: Item) -> Rendered:
         if item.task == "chat":
             turn = self.chats[item.sample]
             return self.renderer.chat(turn.messages, turn.answer, turn.tools)
@@ -130,10 +136,9 @@ class SampleRenderer:
 
     def length(self, sample: int, task: ItemTask) -> int:
         """Tokens of a sample for a task, in the order of epoch 0."""
-        key = (sample, task)
-        if key not in self._lengths:
-            self._lengths[key] = len(self.rendered(Item(sample, task, 0)).ids)
-        return self._lengths[key]
+        if (sample, task) not in self._lengths:
+            self.rendered(Item(sample, task, 0))
+        return self._lengths[sample, task]
 
 
 def collate(batches: list[list[Rendered]], pad_id: int, whole: bool = False) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from gentool.config import Arm
+from gentool.prompting.renderer import Rendered
 from gentool.records import GENERATE_RESPONSE
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.plan import Item, ItemTask, StagePlan
@@ -101,7 +102,7 @@ def preflight(source: SampleRenderer, tasks: Sequence[ItemTask], limit: int, epo
                 total = max(len(source.rendered(Item(i, task, e)).ids) for e in range(epochs))
             if total > limit:
                 long.append(Long(item, source.name(item), total))
-            lost += [f"{source.name(item)}: {what}" for what in _losses(source, item)]
+            lost += [f"{source.name(item)}: {what}" for what in _losses(source, item, rendered)]
     return Preflight(limit, lengths, long, lost)
 
 
@@ -110,10 +111,9 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _losses(source: SampleRenderer, item: Item) -> Iterator[str]:
+def _losses(source: SampleRenderer, item: Item, rendered: Rendered) -> Iterator[str]:
     """What of an item's content cannot be found in its tokens, or cannot be read back from them."""
     renderer = source.renderer
-    rendered = source.rendered(item)
     target, finished = renderer.decode(rendered.ids[rendered.start :])
     if not target or not finished:
         yield f"expected a target that ends with a stop token; found {target[-60:]!r}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,20 +38,23 @@ class TrainingData:
     order_per_sample: bool = False
     masked: float = 0.0
     preference: float = 0.0
+    _sources: dict[int, SampleRenderer] = field(default_factory=dict, compare=False, repr=False)
 
     def source(self, seed: int) -> SampleRenderer:
-        """Renders for one training seed."""
-        return SampleRenderer(
-            self.samples,
-            self.tools,
-            self.renderer,
-            seed,
-            self.limit,
-            self.mixture.turns,
-            self.order_per_sample,
-            self.masked,
-            self.preference,
-        )
+        """Renders for one training seed; the same one each time, which knows the lengths of what it has rendered."""
+        if seed not in self._sources:
+            self._sources[seed] = SampleRenderer(
+                self.samples,
+                self.tools,
+                self.renderer,
+                seed,
+                self.limit,
+                self.mixture.turns,
+                self.order_per_sample,
+                self.masked,
+                self.preference,
+            )
+        return self._sources[seed]
 
     @property
     def hash(self) -> str:
@@ -105,8 +108,17 @@ def prepare(
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
-    masked = config.train.mask_names
-    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns, masked=masked)
+    data = TrainingData(
+        renderer,
+        samples,
+        tools,
+        mixture,
+        limit,
+        config.train.tool_order == "sample",
+        config.train.mask_names,
+        config.train.preference,
+    )
+    source = data.source(config.seeds[0])
     stages = stages_of("gentool", config.train.schedule)
     epochs = math.ceil(sum(config.train.stage("gentool", name)[0] for name, _ in stages))
     found = preflight(source, trained_tasks(config, mixture), limit, epochs)
@@ -126,10 +138,10 @@ def prepare(
             raise TrainingError(
                 f"every sample is longer than {limit} tokens. Fix: raise train.max_length, or lower scenarios.k."
             )
-    elif is_first():
+        return replace(data, samples=samples, mixture=mixture, _sources={})
+    if is_first():
         (folder / DROPPED).unlink(missing_ok=True)
-    per_sample = config.train.tool_order == "sample"
-    return TrainingData(renderer, samples, tools, mixture, limit, per_sample, masked, config.train.preference)
+    return data
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:
