@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -46,11 +47,22 @@ def test_calls_are_valid_and_grades_follow_from_what_is_said(
                 assert bool(said) == (query.best == rich)
 
 
-def test_they_fill_every_cell_with_forty_pairs(shipped: tuple[list[ToolPair], list[Tool]]) -> None:
+def test_requests_use_the_words_of_the_tools_that_serve_them(
+    shipped: tuple[list[ToolPair], list[Tool]],
+) -> None:
+    for pair in shipped[0]:
+        names = [re.sub(r"([A-Z])", r" \1", tool.name).lower() for tool in pair.tools]
+        words, others = (set(re.split(r"[\W_]+", name)) - {pair.domain} for name in names)
+        for query in pair.queries:
+            said = set(re.split(r"[\W_]+", query.query.lower()))
+            assert words == others and (words <= said) == (query.best is not None)
+
+
+def test_they_fill_every_cell_with_sixty_pairs(shipped: tuple[list[ToolPair], list[Tool]]) -> None:
     pairs, tools = shipped
     built = build_scenarios(pairs, tools, ScenarioConfig(embedding="tfidf"), 0)
     cells: dict[tuple[str, str], set[str]] = {}
     for probe in built.probes:
         cells.setdefault((probe.scenario, probe.transition), set()).add(probe.pair)
-    assert len(cells) == 12 and min(map(len, cells.values())) >= 40
+    assert len(cells) == 12 and min(map(len, cells.values())) >= 60
     assert built.dev

@@ -1,9 +1,9 @@
 """Procedural tool pairs: a plain and a richer version of a made-up tool, with graded queries, from a seed.
 
 ``python -m gentool.nano.pairs`` writes the files that ``data: procedural`` stands for. Every pair is about a thing of
-its own; the richer version takes further arguments. A query that says one of these is served best by the richer
-version, and partly by the plain one; a query that says none is served best by the plain one, and by the
-richer one too where that can be called.
+its own, in one verb and one noun that queries use too; the richer version takes further arguments. A query that says
+one of these is served best by the richer version, and partly by the plain one; a query that says none is served best
+by the plain one, and by the richer one too where that can be called.
 """
 
 from __future__ import annotations
@@ -28,13 +28,22 @@ from gentool.prompting.order import seeded
 from gentool.records import Derivation, Grade, GradedQuery, Group, Tool, ToolPair
 from gentool.scenarios.neighbours import similarity, tool_text
 
-SEED = "procedural 1"
-GROUPS: dict[Group, int] = {"T": 120, "D": 20, "A": 40, "B": 40, "U": 40}
+SEED = "procedural 2"
+GROUPS: dict[Group, int] = {"T": 400, "D": 40, "A": 60, "B": 60, "U": 60}
 POOL = 160
 QUERIES = 10
-LEVEL = Level(5, (2, 2, 1), invent=0.0, most_parameters=3)
+LEVEL = Level(5, (1, 0, 0), invent=0.0, most_parameters=3)
 ALIKE = 0.6
 """Tools of different pairs are less alike than this (TF-IDF), so that none counts as another in other words."""
+
+
+def _plain_words(rng: Random, concept: Concept) -> Concept:
+    """The concept with one verb and one noun, so that both versions and the requests for them use these."""
+    action, thing = concept.action, concept.thing
+    verb = rng.choice(action.names)
+    return replace(
+        concept, action=replace(action, names=(verb,)), thing=replace(thing, words=thing.words[:1])
+    )
 
 
 def _versions(rng: Random, concept: Concept) -> tuple[MadeTool, MadeTool] | None:
@@ -71,7 +80,8 @@ def _graded(request: Request, plain: MadeTool, rich: MadeTool, best: MadeTool) -
 
 def _near_miss(rng: Random, plain: MadeTool, rich: MadeTool, words: Lexicon) -> GradedQuery:
     """A request for another action on the same thing, which neither tool can serve."""
-    action = rng.choice([a for a in words.actions if not set(a.names) & set(plain.concept.action.names)])
+    same = {name for action in words.actions if plain.verb in action.names for name in action.names}
+    action = rng.choice([a for a in words.actions if not same & set(a.names)])
     concept = Concept(action, plain.concept.thing, plain.concept.qualifier)
     request = draw_request(rng, make_tool(rng, concept, plain.parameters, "snake"), None, LEVEL)
     return GradedQuery(
@@ -87,7 +97,7 @@ def make_pair(seed: str, number: int, attempt: int, thing: Thing, group: Group) 
     rng, words = seeded(seed, number, attempt), lexicon()
     versions = None
     while versions is None:
-        concept = replace(draw_concept(rng, words, 0.0), thing=thing)
+        concept = _plain_words(rng, replace(draw_concept(rng, words, 0.0), thing=thing))
         versions = _versions(rng, concept)
     plain, rich = versions
     queries: dict[str, GradedQuery] = {}
