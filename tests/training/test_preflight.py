@@ -13,6 +13,7 @@ import pytest
 from gentool.pipeline import Run
 from gentool.progress import Progress
 from gentool.recipe import load_config
+from gentool.records import GENERATE_RESPONSE
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.plan import Item
@@ -49,6 +50,17 @@ def test_lengths_are_those_of_the_rendered_samples(built: Callable[..., tuple[Ru
         for i, (prompt, target) in enumerate(found.lengths[task]):
             rendered = source.render(Item(i, task, 0))
             assert (prompt, prompt + target) == (rendered.start, len(rendered.ids))
+
+
+def test_only_what_a_tool_serves_is_trained_on_where_the_recipe_says_so(
+    built: Callable[..., tuple[Run, str]],
+) -> None:
+    run, base = built(train__served_only=True)
+    served = [s for s in run.samples() if s.ranking[0] != GENERATE_RESPONSE]
+    assert 0 < len(served) < len(run.samples()) and prepared(run, base).samples == served
+    others = [s for s in run.samples() if s not in served]
+    with pytest.raises(TrainingError, match="served_only leaves no sample"):
+        prepare(run.config, others, run.tools(), base, run.folder / "stages", run.progress)
 
 
 def test_what_does_not_fit_is_an_error_that_names_the_longest_and_the_fix(

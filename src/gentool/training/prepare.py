@@ -17,7 +17,7 @@ from gentool.models.supported import text_config
 from gentool.processes import is_first
 from gentool.progress import Progress
 from gentool.prompting.renderer import Renderer
-from gentool.records import Sample, Tool
+from gentool.records import GENERATE_RESPONSE, Sample, Tool
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.mixture import Mixture, read_mixture
 from gentool.training.plan import ItemTask, stages_of
@@ -101,10 +101,13 @@ def prepare(
 ) -> TrainingData:
     """Preflight: render everything once, print what was found, leave out what is too long.
 
-    What ``train.drop_long`` leaves out is written to ``dropped.jsonl`` in ``folder``; a sample that is too long for one
-    task is left out of all, so that all arms train on the same. Raises :class:`TrainingError` for what cannot be used.
+    ``train.served_only`` leaves out samples whose answer is ``generate_response``. What ``train.drop_long`` leaves out
+    is written to ``dropped.jsonl`` in ``folder``; a sample that is too long for one task is left out of all, so that
+    all arms train on the same. Raises :class:`TrainingError` for what cannot be used.
     """
     check_method(base, config.train.method)
+    if config.train.served_only:
+        samples = _served(samples, progress)
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
@@ -142,6 +145,20 @@ def prepare(
     if is_first():
         (folder / DROPPED).unlink(missing_ok=True)
     return data
+
+
+def _served(samples: Sequence[Sample], progress: Progress) -> list[Sample]:
+    kept = [s for s in samples if s.tool_call.name != GENERATE_RESPONSE]
+    if not kept:
+        raise TrainingError(
+            "train.served_only leaves no sample: in no tool set that is trained on does a tool serve the query. Fix: "
+            "remove it, or add `one` or `strong` to scenarios.train_sets."
+        )
+    left_out = len(samples) - len(kept)
+    progress.say(
+        f"{left_out} of {len(samples)} samples, which no tool serves, were left out (train.served_only)"
+    )
+    return kept
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:
