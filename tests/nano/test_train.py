@@ -19,7 +19,7 @@ from gentool.nano import dense, train
 from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.exam import exam
 from gentool.nano.feed import ROUND, Drawing, Feed, filler_row
-from gentool.nano.lessons import FIXED, STAGES, Lessons, draw_level
+from gentool.nano.lessons import STAGES, Lessons, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model
 from gentool.nano.muon import Muon, orthogonal
@@ -216,17 +216,6 @@ def test_the_exported_model_loads_and_can_be_examined(tmp_path: Path) -> None:
     marks = exam(folder, lists=1)
     assert 0 <= marks["unseen_tool_selection"] <= 1
     assert marks["parameters"] == sum(p.numel() for p in training.model.parameters())
-
-
-def test_fixed_catalogues_have_the_stages_of_the_others_without_what_changes(tmp_path: Path) -> None:
-    for fixed, stage in zip(FIXED, STAGES, strict=True):
-        assert fixed.level.variants == fixed.level.unserved == 0
-        assert replace(fixed, level=stage.level) == stage
-    training = quiet(replace(TINY, fixed=True), tmp_path)
-    assert training.lessons.stages == FIXED
-    training.run(until=2500)
-    training.export()
-    assert "--fixed" in (tmp_path / "model/MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", data.MODELS)

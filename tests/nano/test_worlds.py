@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from gentool.evaluation.match import same_value
 from gentool.nano.exam import exam_level, exam_worlds
-from gentool.nano.lessons import FIXED, draw_level
+from gentool.nano.lessons import STAGES, draw_level
 from gentool.nano.lexicon import held_out, lexicon
 from gentool.nano.real import name_words
 from gentool.nano.tools import STYLES, draw_parameters, tool_name, worded
@@ -20,11 +20,13 @@ from gentool.synthesis.grounding import ground_call
 from gentool.synthesis.records import CallDraft, QueryDraft
 
 
-def worlds(number: int, **more: float) -> list[World]:
-    return [
-        draw_world((rng := seeded("test", n)), lexicon(), replace(draw_level(rng, FIXED[-1]), **more), 10)
-        for n in range(number)
-    ]
+def worlds(number: int, unserved: float = 0.0, **more: float) -> list[World]:
+    found = []
+    for n in range(number):
+        rng = seeded("test", n)
+        level = replace(draw_level(rng, STAGES[-1]), unserved=unserved, **more)
+        found.append(draw_world(rng, lexicon(), level, 10))
+    return found
 
 
 def test_a_seed_gives_one_world() -> None:
@@ -52,7 +54,7 @@ def test_every_call_is_valid_under_its_schema_and_in_the_ranking() -> None:
             assert (ask.overlap == "none") == (ask.call.name == GENERATE_RESPONSE)
 
 
-def test_fixed_catalogues_have_neither_versions_of_a_tool_nor_requests_that_none_serves() -> None:
+def test_without_versions_and_unserved_requests_one_tool_serves_each() -> None:
     for world in worlds(100):
         assert all(len(ask.ranking) == 2 for ask in world.asks)
 

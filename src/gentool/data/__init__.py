@@ -14,9 +14,8 @@ PROCEDURAL = FOLDER / "procedural"
 """Pairs made by ``python -m gentool.nano.pairs``: ``pairs`` and ``tools``, each ``.jsonl.gz``."""
 
 NANO = FOLDER / "nano"
-NANO_FIXED = FOLDER / "nano_fixed"
-MODELS = {"gentool-nano": NANO, "gentool-nano-fixed": NANO_FIXED}
-"""The small models that ``python -m gentool.nano`` trains, the second with ``--fixed`` (``docs/nano.md``)."""
+MODELS = {"gentool-nano": NANO}
+"""Models that come with the package: ``python -m gentool.nano`` trains it (``docs/nano.md``)."""
 
 NAMED = {
     "package": (PAIRS, TOOLS),

@@ -36,11 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bf16", action="store_true", help="products in bfloat16; default on CUDA")
     parser.add_argument("--open", action="store_true", help="requests of the open dataset's train group too")
     parser.add_argument(
-        "--fixed",
-        action="store_true",
-        help="no request that none serves: gentool-nano-fixed",
-    )
-    parser.add_argument(
         "--every", type=_count, default=1_000_000, help="tokens between looks at the training"
     )
     parser.add_argument("--workers", type=int, default=0, help="processes that draw steps ahead, for a GPU")
@@ -69,7 +64,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bf16=given.bf16 or torch.cuda.is_available(),
         open=given.open,
         real=not given.no_real,
-        fixed=given.fixed,
     )
     try:
 

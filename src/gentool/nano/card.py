@@ -15,7 +15,7 @@ license: apache-2.0
 library_name: transformers
 tags: [tool-calling, tiny]
 ---
-# {name}
+# gentool-nano
 
 A Llama of {parameters:,} parameters ({layers} layers, width {width}) with a vocabulary of {vocabulary:,}
 tokens, pretrained from random weights
@@ -37,7 +37,8 @@ All of it is made by the recipe, in English:
 
 - tool worlds, drawn anew in every step: {actions} actions x {things} things x qualifiers x arguments of 12
   kinds, and invented words; 1 to
-  20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture.{catalogues}
+  20 tools a list, {asks} requests a list, in words copied from a tool's document, synonyms, or a mixture. One request \
+in seven is served by no tool.
   No list has two versions of a tool: what fine-tuning teaches of those can be measured;
 - plain texts: repeated tokens and words, pairs to recall;
 - names and first sentences of {real_tools:,} operations of installed packages ({packages}; Apache-2.0),
@@ -63,7 +64,7 @@ of other words: `python -m gentool.nano.exam`.
 
 ## Limits
 
-It knows next to nothing about the world and little English beyond its templates: it matches words.{limit}
+It knows next to nothing about the world and little English beyond its templates: it matches words.
 Dates relative to today, numbers in words and synonyms that training did not show are often wrong, and names of
 arguments that it did not show too. Descriptions of arguments are not in its prompts. One call an answer;
 {context} tokens of context.
@@ -71,9 +72,6 @@ arguments that it did not show too. Descriptions of arguments are not in its pro
 Its chat template numbers the tools and writes a tool's number before its name in calls (the key `tool`) and
 rankings: one token in which the choice lies.
 """
-
-_FIXED = " A tool serves every request."
-_CHANGING = " One request in seven is served by no tool."
 
 ROWS = 20
 """Lines of the curve that the card shows."""
@@ -89,7 +87,6 @@ def training_command(plan: Mapping[str, Any], processes: int) -> str:
             ("bf16", plan["bf16"]),
             ("open", plan["open"]),
             ("no-real", not plan["real"]),
-            ("fixed", plan["fixed"]),
         )
         if given
     ]
@@ -130,11 +127,7 @@ def model_card(
         f"| {x['two_tools_right']:.0%} |"
         for x in shown
     )
-    fixed = plan["fixed"]
     return _CARD.format(
-        name="gentool-nano-fixed" if fixed else "gentool-nano",
-        catalogues=_FIXED if fixed else _CHANGING,
-        limit=" It always\ncalls a tool." if fixed else "",
         parameters=parameters,
         layers=plan["shape"]["layers"],
         width=plan["shape"]["width"],

@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "folder",
         nargs="?",
         default="gentool-nano",
-        help="folder with the model, or gentool-nano or gentool-nano-fixed",
+        help="folder with the model, or gentool-nano",
     )
     parser.add_argument("--lists", type=int, default=LISTS, help="lists of tools for each k")
     given = parser.parse_args(arguments)

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from gentool.jsonl import GenToolError
-from gentool.nano.lessons import Lessons
+from gentool.nano.lessons import STAGES, Lessons
 from gentool.prompting.order import seeded
 from gentool.prompting.renderer import Rendered
 from gentool.training.shared_prefix.tree import Tree, build_tree
@@ -30,7 +30,7 @@ class Drawing:
     def step(self, number: int, stage: int) -> tuple[Tree, int]:
         """One process's part of a step as a tree, and how many of its tokens count nothing."""
         rng = seeded("nano step", self.seed, number, stage, self.rank)
-        rows = self.lessons.step(rng, self.lessons.stages[stage], self.tokens)
+        rows = self.lessons.step(rng, STAGES[stage], self.tokens)
         filler = filler_row(rows, self.lessons.renderer.tokenizer.pad_token_id)
         return build_tree([*rows, filler]), len(filler.ids)
 

@@ -80,9 +80,6 @@ STAGES = (
     ),
 )
 
-FIXED = tuple(replace(s, level=replace(s.level, unserved=0.0)) for s in STAGES)
-"""Catalogues in which a tool serves every request. No stage has two versions of a tool in a list."""
-
 
 def draw_level(rng: Random, stage: Stage) -> Level:
     """The stage's level with a number of tools, small ones more often."""
@@ -100,13 +97,11 @@ class Lessons:
         words: Lexicon,
         real: Sequence[Tool] = (),
         pairs: Sequence[ToolPair] = (),
-        stages: Sequence[Stage] = STAGES,
     ) -> None:
         self.renderer = renderer
         self.words = words
         self.real = real
         self.pairs = pairs
-        self.stages = stages
         self.numbers = frozenset(renderer.tokenizer.convert_tokens_to_ids(list(NUMBERS)))
 
     def choice_of(self, row: Rendered, weight: float = 1.0) -> Rendered:

@@ -18,7 +18,7 @@ from gentool.nano.bf16_linear import use_bf16_products
 from gentool.nano.card import model_card
 from gentool.nano.checkpoint import load_checkpoint, save_checkpoint
 from gentool.nano.feed import Drawing, Feed
-from gentool.nano.lessons import ASKS, FIXED, STAGES, Lessons, Stage, draw_level
+from gentool.nano.lessons import ASKS, STAGES, Lessons, Stage, draw_level
 from gentool.nano.lexicon import lexicon
 from gentool.nano.model import Shape, make_model, parameter_count
 from gentool.nano.muon import Muon
@@ -48,10 +48,7 @@ MEASURED = 100
 
 @dataclass(frozen=True)
 class Plan:
-    """A training. ``tokens``: unique tokens to compute; ``batch``: of a step; ``every``: tokens between exams.
-
-    ``fixed``: catalogues that do not change (:data:`gentool.nano.lessons.FIXED`).
-    """
+    """A training. ``tokens``: unique tokens to compute; ``batch``: of a step; ``every``: tokens between exams."""
 
     tokens: int
     seed: int = 0
@@ -64,14 +61,12 @@ class Plan:
     bf16: bool = False
     real: bool = True
     open: bool = False
-    fixed: bool = False
 
 
 def tokenizer_texts(
     seed: int,
     real: Sequence[Tool] = (),
     pairs: Sequence[ToolPair] = (),
-    stages: Sequence[Stage] = STAGES,
 ) -> Iterable[str]:
     """Texts of worlds, of some real tools and of pairs, as the model will see them."""
     words = lexicon()
@@ -83,7 +78,7 @@ def tokenizer_texts(
         yield query.query
     for n in range(TEXTS):
         rng = seeded("nano tokenizer", seed, n)
-        world = draw_world(rng, words, draw_level(rng, stages[4]), ASKS)
+        world = draw_world(rng, words, draw_level(rng, STAGES[4]), ASKS)
         for tool in world.tools:
             yield f"{tool.name}: {tool.description} {json.dumps(tool.parameters)}"
         for ask in world.asks:
@@ -118,12 +113,11 @@ class Training:
         out.mkdir(parents=True, exist_ok=True)
         real = real_tools(plan.seed) if plan.real else []
         pairs = open_pairs(["T"]) if plan.open else []
-        stages = FIXED if plan.fixed else STAGES
-        texts = tokenizer_texts(plan.seed, real, pairs, stages)
+        texts = tokenizer_texts(plan.seed, real, pairs)
         self.tokenizer = train_tokenizer(texts, plan.shape.vocabulary)
         renderer = Renderer(self.tokenizer)
         words = replace(lexicon(), found=document_words(real))
-        self.lessons = Lessons(renderer, words, real, pairs, stages)
+        self.lessons = Lessons(renderer, words, real, pairs)
         self.sources = {"real_tools": len(real), "open_pairs": len(pairs)}
         with first_then_others() as first:
             if first:
@@ -208,9 +202,9 @@ class Training:
     def examine(self, loss: float) -> None:
         """Log where the training stands, go to the next stage where it is time, and save a checkpoint."""
         state = self.state
-        stage = self.lessons.stages[state["stage"]]
+        stage = STAGES[state["stage"]]
         found = {"select": 0.0, "rank": 0.0} if stage.copies else self._names(stage)
-        two = found if stage.copies else self._names(self.lessons.stages[2])
+        two = found if stage.copies else self._names(STAGES[2])
         line = {
             "step": state["step"],
             "tokens": state["tokens"],
@@ -225,7 +219,7 @@ class Training:
         self.say(json.dumps(line))
         over = state["tokens"] >= stage.until * self.plan.tokens
         passed = loss < COPIED if stage.copies else min(found.values()) >= stage.passed
-        if state["stage"] < len(self.lessons.stages) - 1 and (passed or over):
+        if state["stage"] < len(STAGES) - 1 and (passed or over):
             state["stage"] += 1
         save_checkpoint(self.out / "checkpoints", self.model, self.optimizers, state)
 
