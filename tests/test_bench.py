@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bench.choices import Choices
+from bench.answers import count
 from bench.prefix.__main__ import compare, headline
 from bench.prefix.checks import Bare, exactness, ratio_of, sweep
 from bench.prefix.lines import Line, Setting, candidates
 from bench.prefix.samples import SHAPES, branches, tool_list
 
-from gentool.records import Function, GradedQuery, Probe, Tool, ToolCall, ToolSet
+from gentool.records import Function, GradedQuery, Prediction, Probe, Tool, ToolCall, ToolSet
 
 TOY = SHAPES["toy"]
 
@@ -85,7 +85,7 @@ def test_lines_compute_the_same() -> None:
         assert line["peak_megabytes"] >= 0
 
 
-def test_choices_are_taken_apart_by_scores() -> None:
+def test_answers_are_counted_by_the_kind_of_list() -> None:
     tools = [
         Tool(function=Function(name=name, description=f"Does {name}.")) for name in ("plain", "rich", "other")
     ]
@@ -94,26 +94,48 @@ def test_choices_are_taken_apart_by_scores() -> None:
     query = GradedQuery(
         query="Do it.", grades={"plain": "partial", "rich": "full"}, best="rich", tool_calls=calls
     )
+    miss = GradedQuery(query="Undo it.", grades={"plain": "none", "rich": "none"})
 
     def shown(*of: Tool) -> ToolSet:
         return ToolSet(pair="p", pair_tools=tuple(t.id for t in of), distractors=(other.id,))
 
-    none, one, both = shown(), shown(rich), shown(plain, rich)
+    none, one, both = shown(), shown(plain), shown(plain, rich)
     scenario = "seen_query_unseen_tool"
     probes = [
-        Probe(scenario=scenario, pair="p", query=query, before=b, after=a, stay=False, transition=t)
-        for t, b, a in (("zero_to_one", none, one), ("weak_to_strong", shown(plain), both))
+        Probe(scenario=scenario, pair="p", query=q, before=b, after=a, stay=False, transition=t)
+        for q, t, b, a in (
+            (query, "zero_to_one", none, one),
+            (query, "weak_to_strong", one, both),
+            (miss, "zero", none, both),
+        )
     ]
-    # It calls in every list, more surely where the tool is there, and takes the plain one of both.
-    scores = {
-        none.id: {"generate_response": -3.0, "other": -1.0},
-        one.id: {"generate_response": -4.0, "other": -3.0, "rich": -0.5},
-        shown(plain).id: {"generate_response": -4.0, "other": -3.0, "plain": -0.5},
-        both.id: {"generate_response": -4.0, "other": -3.0, "plain": -0.5, "rich": -1.0},
+
+    def said(q: GradedQuery, tool_set: ToolSet, name: str | None) -> Prediction:
+        return Prediction(
+            model="gentool",
+            seed=0,
+            task="select",
+            query_id=q.id,
+            tool_set=tool_set.id,
+            shown=(),
+            text="",
+            outcome="call" if name else "malformed",
+            tool_call=ToolCall.of(name) if name else None,
+            prompt_tokens=1,
+            completion_tokens=1,
+        )
+
+    answers = [
+        said(query, none, "other"),
+        said(query, one, "generate_response"),
+        said(query, both, "plain"),
+        said(miss, none, None),
+        said(miss, both, "generate_response"),
+    ]
+    found = count(probes, {(a.query_id, a.tool_set): a for a in answers}, {tool.id: tool for tool in tools})
+    assert found == {
+        "none": {"another tool": 1, "malformed": 1},
+        "one": {"declined": 1},
+        "both": {"other version": 1},
+        "near miss": {"right": 1},
     }
-    by_prompt = {(query.id, tool_set): of for tool_set, of in scores.items()}
-    choices = Choices(by_prompt, probes, {tool.id: tool for tool in tools})
-    assert 2.0 <= choices.border() < 3.5
-    found = choices.parts(choices.border())
-    assert (found["telling"], found["picking"], found["preferring"]) == (1, 1, 0)
-    assert (found["arrival"], found["arrival_moved"]) == (0, 0.5)
