@@ -70,7 +70,8 @@ def read_answers(folder: Path) -> dict[tuple[str, str], Prediction]:
     files = sorted((folder / "predictions/test").glob("*.jsonl"))
     if not files:
         raise SystemExit(f"{folder}: no answers. Fix: run gentool ablate first, and keep its folder.")
-    return {(p.query_id, p.tool_set): p for file in files for p in read_predictions(file)}
+    found = (p for file in files for p in read_predictions(file))
+    return {(p.query_id, p.tool_set): p for p in found if p.task != "rank"}
 
 
 def measure(recipe: Path, folder: Path, results: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -99,7 +100,10 @@ def main() -> None:
     parser.add_argument("--recipe", type=Path, default=Path("recipes/ablation.yaml"))
     parser.add_argument("--out", type=Path, default=Path("bench/results/answers.json"))
     given = parser.parse_args()
-    results = json.loads((given.folder / "results.json").read_text(encoding="utf-8"))
+    done = given.folder / "results.json"
+    if not done.is_file():
+        parser.error(f"{done}: no such file. Fix: run gentool ablate first, and give its folder.")
+    results = json.loads(done.read_text(encoding="utf-8"))
     lines = measure(given.recipe, given.folder, results)
     for line in lines:
         print(*line.values(), sep="\t")

@@ -199,8 +199,9 @@ class Run:
         return {t.id: t for t in read_jsonl(Tool, self.scenarios / "tools.jsonl")}
 
     def samples(self) -> list[Sample]:
-        """The training samples."""
-        return read_jsonl(Sample, self.scenarios / "train.jsonl")
+        """The samples that are trained on; with ``train.served_only`` those that a tool serves."""
+        found = read_jsonl(Sample, self.scenarios / "train.jsonl")
+        return [s for s in found if s.served] if self.config.train.served_only else found
 
     def probes(self) -> list[Probe]:
         """The probes of all scenarios."""

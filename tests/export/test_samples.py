@@ -72,6 +72,12 @@ def test_orders_of_tools_are_new_in_each_epoch(run: Run) -> None:
     assert max(map(len, shown.values())) > 1
 
 
+def test_only_what_a_tool_serves_is_exported_where_the_recipe_says_so(run: Run) -> None:
+    train = run.config.train.model_copy(update={"served_only": True})
+    found = examples(run, run.config.model_copy(update={"train": train}), arm="no_ranking")["select"]
+    assert len(found) == sum(s.ranking[0] != GENERATE_RESPONSE for s in run.samples()) < len(run.samples())
+
+
 def test_arms(run: Run) -> None:
     samples = run.samples()
     sft = examples(run, arm="sft")

@@ -55,12 +55,12 @@ def test_lengths_are_those_of_the_rendered_samples(built: Callable[..., tuple[Ru
 def test_only_what_a_tool_serves_is_trained_on_where_the_recipe_says_so(
     built: Callable[..., tuple[Run, str]],
 ) -> None:
+    every = built()[0].samples()
     run, base = built(train__served_only=True)
-    served = [s for s in run.samples() if s.ranking[0] != GENERATE_RESPONSE]
-    assert 0 < len(served) < len(run.samples()) and prepared(run, base).samples == served
-    others = [s for s in run.samples() if s not in served]
-    with pytest.raises(TrainingError, match="served_only leaves no sample"):
-        prepare(run.config, others, run.tools(), base, run.folder / "stages", run.progress)
+    served = [s for s in every if s.ranking[0] != GENERATE_RESPONSE]
+    assert 0 < len(served) < len(every) and prepared(run, base).samples == served
+    with pytest.raises(TrainingError, match="nothing to train on"):
+        prepare(run.config, [], run.tools(), base, run.folder / "stages", run.progress)
 
 
 def test_what_does_not_fit_is_an_error_that_names_the_longest_and_the_fix(
@@ -99,7 +99,18 @@ def test_dropped_samples_are_written_down_and_leave_all_tasks(built: Callable[..
     remaining = data.source(0)
     for i in range(len(data.samples)):
         for task in ("rank", "select"):
-            assert len(remaining.render(Item(i, task, 0)).ids) <= limit
+            assert remaining.length(i, task) == len(remaining.render(Item(i, task, 0)).ids) <= limit
+
+
+def test_sources_know_the_lengths_of_their_own_seed_and_order(built: Callable[..., tuple[Run, str]]) -> None:
+    run, base = built(train__tool_order="sample")
+    data = prepared(run, base)
+    assert data.source(0) is data.source(0) is not data.source(1)
+    for seed in (0, 1):
+        source = data.source(seed)
+        assert source.order_per_sample
+        for i in range(0, len(data.samples), 7):
+            assert source.length(i, "select") == len(source.render(Item(i, "select", 0)).ids)
 
 
 def test_nothing_left_is_an_error(built: Callable[..., tuple[Run, str]]) -> None:

@@ -61,6 +61,8 @@ def sample_stages(
     own: Sequence[int] = range(len(samples))
     if arm == "sft":
         own = [i for i in own if samples[i].single_state]
+    if config.train.served_only:
+        own = [i for i in own if samples[i].served]
     begin = 0
     for name, tasks in chosen_stages(config, arm, task).items():
         count = epochs * sum(round(share * len(own)) for share in tasks.values())

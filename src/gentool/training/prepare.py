@@ -17,7 +17,7 @@ from gentool.models.supported import text_config
 from gentool.processes import is_first
 from gentool.progress import Progress
 from gentool.prompting.renderer import Renderer
-from gentool.records import GENERATE_RESPONSE, Sample, Tool
+from gentool.records import Sample, Tool
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.mixture import Mixture, read_mixture
 from gentool.training.plan import ItemTask, stages_of
@@ -38,7 +38,7 @@ class TrainingData:
     order_per_sample: bool = False
     masked: float = 0.0
     preference: float = 0.0
-    _sources: dict[int, SampleRenderer] = field(default_factory=dict, compare=False, repr=False)
+    _sources: dict[int, SampleRenderer] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def source(self, seed: int) -> SampleRenderer:
         """Renders for one training seed; the same one each time, which knows the lengths of what it has rendered."""
@@ -101,13 +101,15 @@ def prepare(
 ) -> TrainingData:
     """Preflight: render everything once, print what was found, leave out what is too long.
 
-    ``train.served_only`` leaves out samples whose answer is ``generate_response``. What ``train.drop_long`` leaves out
-    is written to ``dropped.jsonl`` in ``folder``; a sample that is too long for one task is left out of all, so that
-    all arms train on the same. Raises :class:`TrainingError` for what cannot be used.
+    What ``train.drop_long`` leaves out is written to ``dropped.jsonl`` in ``folder``; a sample that is too long for one
+    task is left out of all, so that all arms train on the same. Raises :class:`TrainingError` for what cannot be used.
     """
     check_method(base, config.train.method)
-    if config.train.served_only:
-        samples = _served(samples, progress)
+    if not samples:
+        raise TrainingError(
+            "there is nothing to train on. Fix: give pairs of group T queries, or remove train.served_only, since no "
+            "tool serves a query in the sets that are trained on."
+        )
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
@@ -141,24 +143,10 @@ def prepare(
             raise TrainingError(
                 f"every sample is longer than {limit} tokens. Fix: raise train.max_length, or lower scenarios.k."
             )
-        return replace(data, samples=samples, mixture=mixture, _sources={})
+        return replace(data, samples=samples, mixture=mixture)
     if is_first():
         (folder / DROPPED).unlink(missing_ok=True)
     return data
-
-
-def _served(samples: Sequence[Sample], progress: Progress) -> list[Sample]:
-    kept = [s for s in samples if s.tool_call.name != GENERATE_RESPONSE]
-    if not kept:
-        raise TrainingError(
-            "train.served_only leaves no sample: in no tool set that is trained on does a tool serve the query. Fix: "
-            "remove it, or add `one` or `strong` to scenarios.train_sets."
-        )
-    left_out = len(samples) - len(kept)
-    progress.say(
-        f"{left_out} of {len(samples)} samples, which no tool serves, were left out (train.served_only)"
-    )
-    return kept
 
 
 def _dropped(source: SampleRenderer, long: Long, limit: int) -> dict[str, Any]:
