@@ -23,7 +23,7 @@ from typing import Any
 
 from gentool.ablation.cells import Cell, build_of, probes_of
 from gentool.ablation.settings import load_ablation
-from gentool.evaluation.metrics import chosen, pair_names, right_tool
+from gentool.evaluation.metrics import Answers, chosen, pair_names, right_tool
 from gentool.evaluation.predict import read_predictions
 from gentool.progress import Progress
 from gentool.records import GENERATE_RESPONSE, GradedQuery, Prediction, Probe, Tool
@@ -53,25 +53,23 @@ def answer_of(prediction: Prediction, query: GradedQuery, names: Sequence[str]) 
     return "other version" if choice in names else "another tool"
 
 
-def count(
-    probes: Iterable[Probe], predictions: Mapping[tuple[str, str], Prediction], tools: Mapping[str, Tool]
-) -> dict[str, Counter[str]]:
-    """How often each kind of list got each answer. ``predictions``: by (query id, tool set id)."""
+def count(probes: Iterable[Probe], answers: Answers, tools: Mapping[str, Tool]) -> dict[str, Counter[str]]:
+    """How often each kind of list got each answer; prompts that were not asked do not count."""
     lists = {(p.query.id, s.id): (p.query, s) for p in probes for s in (p.before, p.after)}
     found: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
-    for key, (query, tool_set) in lists.items():
-        names = pair_names(tool_set, tools)
-        found[kind_of(query, names)][answer_of(predictions[key], query, names)] += 1
+    for query, tool_set in lists.values():
+        names, prediction = pair_names(tool_set, tools), answers.call(query, tool_set)
+        if prediction:
+            found[kind_of(query, names)][answer_of(prediction, query, names)] += 1
     return found
 
 
-def read_answers(folder: Path) -> dict[tuple[str, str], Prediction]:
+def read_answers(folder: Path) -> Answers:
     """All predictions of a cell on the test."""
     files = sorted((folder / "predictions/test").glob("*.jsonl"))
     if not files:
         raise SystemExit(f"{folder}: no answers. Fix: run gentool ablate first, and keep its folder.")
-    found = (p for file in files for p in read_predictions(file))
-    return {(p.query_id, p.tool_set): p for p in found if p.task != "rank"}
+    return Answers({p.key: p for file in files for p in read_predictions(file)})
 
 
 def measure(recipe: Path, folder: Path, results: Mapping[str, Any]) -> list[dict[str, Any]]:

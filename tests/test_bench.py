@@ -10,6 +10,7 @@ from bench.prefix.checks import Bare, exactness, ratio_of, sweep
 from bench.prefix.lines import Line, Setting, candidates
 from bench.prefix.samples import SHAPES, branches, tool_list
 
+from gentool.evaluation.metrics import Answers
 from gentool.records import Function, GradedQuery, Prediction, Probe, Tool, ToolCall, ToolSet
 
 TOY = SHAPES["toy"]
@@ -132,7 +133,7 @@ def test_answers_are_counted_by_the_kind_of_list() -> None:
         said(miss, none, None),
         said(miss, both, "generate_response"),
     ]
-    found = count(probes, {(a.query_id, a.tool_set): a for a in answers}, {tool.id: tool for tool in tools})
+    found = count(probes, Answers({a.key: a for a in answers}), {tool.id: tool for tool in tools})
     assert found == {
         "none": {"another tool": 1, "malformed": 1},
         "one": {"declined": 1},

@@ -21,6 +21,7 @@ from gentool.processes import is_first, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.recipe import dump_config
 from gentool.records import SCENARIOS, Probe, Sample, Tool
+from gentool.scenarios.targets import served
 from gentool.training.plan import stage_folders
 
 if TYPE_CHECKING:
@@ -200,8 +201,11 @@ class Run:
 
     def samples(self) -> list[Sample]:
         """The samples that are trained on; with ``train.served_only`` those that a tool serves."""
-        found = read_jsonl(Sample, self.scenarios / "train.jsonl")
-        return [s for s in found if s.served] if self.config.train.served_only else found
+        found = self._all_samples()
+        return [s for s in found if served(s)] if self.config.train.served_only else found
+
+    def _all_samples(self) -> list[Sample]:
+        return read_jsonl(Sample, self.scenarios / "train.jsonl")
 
     def probes(self) -> list[Probe]:
         """The probes of all scenarios."""
@@ -234,7 +238,9 @@ class Run:
             started = datetime.now(UTC)
             self.lineage.begin("base")
             shutil.rmtree(folder, ignore_errors=True)
-            make_base(self.config.model, sample_texts(self.samples(), self.tools()), self.config.seed, folder)
+            make_base(
+                self.config.model, sample_texts(self._all_samples(), self.tools()), self.config.seed, folder
+            )
             sync_folder(folder)
             self.lineage.record("base", inputs, outputs, self.config.seed, started)
         return str(folder)

@@ -444,11 +444,6 @@ class Sample(IdRecord):
     tool_call: ToolCall
     single_state: bool = False
 
-    @property
-    def served(self) -> bool:
-        """Whether a tool of the set serves the query."""
-        return self.tool_call.name != GENERATE_RESPONSE
-
     def _identity(self) -> Any:
         return [self.query_id, self.tool_set.id]
 

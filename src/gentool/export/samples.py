@@ -12,6 +12,7 @@ from gentool.jsonl import JsonlFile
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import answer_message, prompt_messages
 from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
+from gentool.scenarios.targets import served
 from gentool.training.plan import Item, epoch_items, stages_of
 
 TaskChoice = Literal["rank", "select", "joint", "all"]
@@ -62,7 +63,7 @@ def sample_stages(
     if arm == "sft":
         own = [i for i in own if samples[i].single_state]
     if config.train.served_only:
-        own = [i for i in own if samples[i].served]
+        own = [i for i in own if served(samples[i])]
     begin = 0
     for name, tasks in chosen_stages(config, arm, task).items():
         count = epochs * sum(round(share * len(own)) for share in tasks.values())

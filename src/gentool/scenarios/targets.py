@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gentool.records import GENERATE_RESPONSE, GradedQuery, Tool, ToolCall
+from gentool.records import GENERATE_RESPONSE, GradedQuery, Sample, Tool, ToolCall
 
 
 def target_ranking(query: GradedQuery, pair_names: tuple[str, ...]) -> tuple[str, ...]:
@@ -22,3 +22,8 @@ def target_call(query: GradedQuery, pair_tools: tuple[Tool, ...]) -> ToolCall:
     order = {name: i for i, name in enumerate(tool.parameters.get("properties", {}))}
     arguments = query.call_of(top).arguments
     return ToolCall.of(top, {k: arguments[k] for k in sorted(arguments, key=lambda k: order.get(k, 99))})
+
+
+def served(sample: Sample) -> bool:
+    """Whether a tool of the sample's set serves its query."""
+    return sample.tool_call.name != GENERATE_RESPONSE
