@@ -48,8 +48,7 @@ def test_stages_are_those_of_training_token_by_token(
     config = changed(train={"schedule": schedule, "tool_order": tool_order, "epochs": 2})
     qwen = make_renderer("qwen3", joint=True)
     samples = run.samples()
-    orders = config.train.tool_order == "sample"
-    source = SampleRenderer(samples, run.tools(), qwen, 0, 10**6, order_per_sample=orders)
+    source = SampleRenderer(samples, run.tools(), qwen, 0, 10**6, options=config.train)
     plans = plan_arm(samples, "gentool", config.train, 0, lambda *_: 1)
     found = examples(run, config, epochs=2)
     assert list(found) == [plan.name for plan in plans]

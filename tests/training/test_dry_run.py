@@ -46,7 +46,9 @@ def measured(recipe: Callable[..., Path], tmp_path: Path) -> Callable[..., Cost]
         run.build()
         samples, tools = run.samples(), run.tools()
         tokenizer = make_tokenizer(sample_texts(samples, tools), 1000, 4096, None)
-        source = SampleRenderer(samples, tools, renderer_with(run.config, tokenizer), 0, 8192)
+        source = SampleRenderer(
+            samples, tools, renderer_with(run.config, tokenizer), 0, 8192, options=run.config.train
+        )
         plans = [p for stages in plan_arms(source, run.config, 0).values() for p in stages]
         cost = dry_run(run.config, shape_of(run.config), plans, source)
         assert cost.tokens == sum(p.tokens for p in plans) * len(run.config.seeds)
@@ -71,6 +73,12 @@ def test_parameters_are_those_of_the_model(
 def test_adapters_train_few_parameters(measured: Callable[..., Cost]) -> None:
     full, lora = measured(), measured(train__method="lora", train__lora={"rank": 2})
     assert lora.trained < 0.2 * full.trained and lora.static_bytes < full.static_bytes
+
+
+def test_what_is_counted_is_rendered_as_in_training(measured: Callable[..., Cost]) -> None:
+    plain, preferring = measured(), measured(train__preference=5.0)
+    assert preferring.tokens == plain.tokens
+    assert measured(train__mask_names=1.0).tokens != plain.tokens, "masked names have other lengths"
 
 
 def test_a_large_model_is_timed_by_its_layers_and_counted_whole(

@@ -6,7 +6,7 @@ import pytest
 
 from gentool import data
 from gentool.catalog.pairs import read_pairs, read_tools
-from gentool.config import RandomInit, ScenarioConfig
+from gentool.config import RandomInit, ScenarioConfig, TrainConfig
 from gentool.models import make_tokenizer
 from gentool.prompting.renderer import Renderer
 from gentool.records import GENERATE_RESPONSE
@@ -27,7 +27,7 @@ def source() -> SampleRenderer:
 
 def test_a_share_of_lists_is_masked_and_targets_follow(source: SampleRenderer) -> None:
     masked = 0
-    source.masked = 0.5
+    source.options = HALF
     lists: dict[str, bool] = {}
     for number, sample in enumerate(source.samples[:400]):
         own = {source.tools[i].name for i in sample.tool_set.tools}
@@ -47,15 +47,15 @@ def test_a_share_of_lists_is_masked_and_targets_follow(source: SampleRenderer) -
 
 
 def test_nothing_is_masked_by_default(source: SampleRenderer) -> None:
-    source.masked = 0.0
+    source.options = TrainConfig()
     sample = next(s for s in source.samples if s.tool_call.name != GENERATE_RESPONSE)
     prompt, target = _texts(source, source.samples.index(sample), "select")
     assert sample.tool_call.name in prompt and sample.tool_call.name in target
 
 
 def test_the_preflight_looks_at_the_names_that_are_trained(source: SampleRenderer) -> None:
-    source.masked = 0.5
-    few = SampleRenderer(source.samples[:60], source.tools, source.renderer, 0, 10**6, masked=0.5)
+    source.options = HALF
+    few = SampleRenderer(source.samples[:60], source.tools, source.renderer, 0, 10**6, options=HALF)
     found = preflight(few, ["rank", "select"], 10**6, 3)
     assert not found.lost
     for i, (prompt, target) in enumerate(found.lengths["select"]):
@@ -67,6 +67,9 @@ def test_the_preflight_looks_at_the_names_that_are_trained(source: SampleRendere
     limit = max(totals[later[0]]) - 1
     long = {item.item.sample for item in preflight(few, ["select"], limit, 3).long}
     assert long == {i for i, own in enumerate(totals) if max(own) > limit}
+
+
+HALF = TrainConfig(mask_names=0.5)
 
 
 def _texts(source: SampleRenderer, number: int, task: str) -> tuple[str, str]:

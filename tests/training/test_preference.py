@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
+from gentool.config import TrainConfig
 from gentool.prompting.renderer import Rendered, Rival
 from gentool.records import GENERATE_RESPONSE
 from gentool.training.dataset import SampleRenderer, collate
@@ -81,7 +82,9 @@ def test_without_rivals_a_batch_has_none() -> None:
 
 
 def test_the_rival_is_the_pair_s_other_tool_where_the_names_part(source: SampleRenderer) -> None:
-    own = SampleRenderer(source.samples, source.tools, source.renderer, 0, 10**6, preference=3.0)
+    own = SampleRenderer(
+        source.samples, source.tools, source.renderer, 0, 10**6, options=TrainConfig(preference=3.0)
+    )
     seen = 0
     for number, sample in enumerate(own.samples[:300]):
         row = own.rendered(Item(number, "select", 0))

@@ -108,7 +108,7 @@ def test_sources_know_the_lengths_of_their_own_seed_and_order(built: Callable[..
     assert data.source(0) is data.source(0) is not data.source(1)
     for seed in (0, 1):
         source = data.source(seed)
-        assert source.order_per_sample
+        assert source.options.tool_order == "sample"
         for i in range(0, len(data.samples), 7):
             assert source.length(i, "select") == len(source.render(Item(i, "select", 0)).ids)
 

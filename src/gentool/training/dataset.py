@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gentool.config import TrainConfig
 from gentool.jsonl import GenToolError
 from gentool.prompting.order import seeded, shown_order
 from gentool.prompting.renderer import Rendered, Renderer, Rival
@@ -34,9 +35,8 @@ def sample_texts(samples: Sequence[Sample], tools: Mapping[str, Tool]) -> list[s
 class SampleRenderer:
     """Renders samples for training; knows the tools and the seed of the orders.
 
-    ``limit``: the most tokens that an item may have; ``chats``: what is mixed in; ``order_per_sample``: draw an order
-    of tools for each sample, not for each list; ``masked``: share of the lists whose tools get names without meaning;
-    ``preference``: weight of the better of a pair's tools against the other, where both are shown.
+    ``limit``: the most tokens that an item may have; ``chats``: what is mixed in; ``options``: of these ``tool_order``,
+    ``mask_names`` and ``preference`` count.
     """
 
     def __init__(
@@ -47,13 +47,9 @@ class SampleRenderer:
         seed: int,
         limit: int,
         chats: Sequence[ChatTurn] = (),
-        order_per_sample: bool = False,
-        masked: float = 0.0,
-        preference: float = 0.0,
+        options: TrainConfig | None = None,
     ) -> None:
-        self.preference = preference
-        self.order_per_sample = order_per_sample
-        self.masked = masked
+        self.options = options or TrainConfig()
         self.samples = samples
         self.chats = chats
         self.tools = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
@@ -64,7 +60,7 @@ class SampleRenderer:
 
     def shown(self, sample: Sample, epoch: int) -> list[Tool]:
         """The sample's tools in the order of an epoch."""
-        own = sample.id if self.order_per_sample else ""
+        own = sample.id if self.options.tool_order == "sample" else ""
         return [self.tools[i] for i in shown_order(sample.tool_set, self.seed, epoch, own)]
 
     def render(self, item: Item) -> Rendered:
@@ -92,13 +88,17 @@ class SampleRenderer:
         sample = self.samples[item.sample]
         shown, ranking, call = self.content(sample, item.epoch)
         row = self.renderer.training(sample.query, sample.now, shown, item.task, ranking, call)
-        rival = self._rival(sample, item.epoch, shown) if self.preference and item.task == "select" else None
+        rival = (
+            self._rival(sample, item.epoch, shown)
+            if self.options.preference and item.task == "select"
+            else None
+        )
         if rival is None:
             return row
         other = ToolCall.of(rival, call.arguments)
         ids = self.renderer.training(sample.query, sample.now, shown, item.task, ranking, other).ids
         place = common_length(row.ids, ids)
-        return replace(row, rival=Rival(place, ids[place], self.preference))
+        return replace(row, rival=Rival(place, ids[place], self.options.preference))
 
     def _rival(self, sample: Sample, epoch: int, shown: Sequence[Tool]) -> str | None:
         """The name shown of the pair's other tool, where both are there and one is right."""
@@ -115,7 +115,7 @@ class SampleRenderer:
         """
         shown = self.shown(sample, epoch)
         rng = seeded("mask", self.seed, sample.tool_set.id, epoch)
-        if not self.masked or rng.random() >= self.masked:
+        if not self.options.mask_names or rng.random() >= self.options.mask_names:
             return shown, sample.ranking, sample.tool_call
         names = {GENERATE_RESPONSE_TOOL.name: GENERATE_RESPONSE_TOOL.name}
         for tool in sorted(shown, key=lambda tool: tool.id):

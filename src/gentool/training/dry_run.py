@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psutil
@@ -176,9 +176,11 @@ def _free_bytes(on: torch.device) -> int:
 def _median_batch(
     plan: StagePlan, source: SampleRenderer, config: Config, whole: bool
 ) -> tuple[dict[str, Any], int]:
-    """A micro-batch of median length, and its tokens without padding."""
+    """A micro-batch of median length, and its tokens without padding; without rivals, which cost next to nothing."""
     items = plan.items[:: max(1, len(plan.items) // 64)]
-    ordered = sorted((source.render(item) for item in items), key=lambda row: len(row.ids))
+    ordered = sorted(
+        (replace(source.render(item), rival=None) for item in items), key=lambda row: len(row.ids)
+    )
     middle = max(0, (len(ordered) - config.train.micro_batch_size) // 2)
     chosen = ordered[middle : middle + config.train.micro_batch_size]
     return collate([chosen], source.renderer.tokenizer.pad_token_id, whole), sum(len(r.ids) for r in chosen)
@@ -220,7 +222,7 @@ def estimate(
     mixture = read_mixture(config.data.mix, config.seed)
     context = getattr(shape, "max_position_embeddings", None) or config.train.max_length
     limit = min(config.train.max_length, context)
-    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns)
+    source = SampleRenderer(samples, tools, renderer, config.seeds[0], limit, mixture.turns, config.train)
     found = preflight(source, trained_tasks(config, mixture), limit, epochs=1)
     yield found.table()
     found.check(config.train.drop_long)

@@ -97,7 +97,8 @@ def preflight(source: SampleRenderer, tasks: Sequence[ItemTask], limit: int, epo
             rendered = source.rendered(item)
             total = len(rendered.ids)
             lengths[task].append((rendered.start, total - rendered.start))
-            near = total > limit - NEAR or source.masked > 0  # masked names have other lengths in each epoch
+            # Masked names have other lengths in each epoch.
+            near = total > limit - NEAR or source.options.mask_names > 0
             if near and total <= limit and task != "chat":
                 total = max(len(source.rendered(Item(i, task, e)).ids) for e in range(epochs))
             if total > limit:

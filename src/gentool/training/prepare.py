@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gentool.config import Config
+from gentool.config import Config, TrainConfig
 from gentool.jsonl import content_hash, write_text
 from gentool.models import check_method, load_tokenizer
 from gentool.models.source import read_config
@@ -35,9 +35,7 @@ class TrainingData:
     tools: Mapping[str, Tool]
     mixture: Mixture
     limit: int
-    order_per_sample: bool = False
-    masked: float = 0.0
-    preference: float = 0.0
+    options: TrainConfig
     _sources: dict[int, SampleRenderer] = field(init=False, default_factory=dict, compare=False, repr=False)
 
     def source(self, seed: int) -> SampleRenderer:
@@ -50,9 +48,7 @@ class TrainingData:
                 seed,
                 self.limit,
                 self.mixture.turns,
-                self.order_per_sample,
-                self.masked,
-                self.preference,
+                self.options,
             )
         return self._sources[seed]
 
@@ -113,16 +109,7 @@ def prepare(
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
-    data = TrainingData(
-        renderer,
-        samples,
-        tools,
-        mixture,
-        limit,
-        config.train.tool_order == "sample",
-        config.train.mask_names,
-        config.train.preference,
-    )
+    data = TrainingData(renderer, samples, tools, mixture, limit, config.train)
     source = data.source(config.seeds[0])
     stages = stages_of("gentool", config.train.schedule)
     epochs = math.ceil(sum(config.train.stage("gentool", name)[0] for name, _ in stages))

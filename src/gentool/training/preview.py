@@ -22,7 +22,13 @@ def preview_samples(
     """``number`` samples, spread over the file, for a task or (``all``) each task that the schedule trains."""
     chats = read_mixture(config.data.mix, config.seed).turns
     source = SampleRenderer(
-        samples, tools, make_renderer(config, base), config.seeds[0], config.train.max_length, chats
+        samples,
+        tools,
+        make_renderer(config, base),
+        config.seeds[0],
+        config.train.max_length,
+        chats,
+        config.train,
     )
     if task == "chat":
         if not chats:

@@ -118,9 +118,7 @@ def engine_of(recipe: Path, folder: Path) -> Any:
     base = run.base()
     config = run.config.train
     renderer = make_renderer(run.config, base)
-    source = SampleRenderer(
-        run.samples(), run.tools(), renderer, 0, 8192, order_per_sample=config.tool_order == "sample"
-    )
+    source = SampleRenderer(run.samples(), run.tools(), renderer, 0, 8192, options=config)
     from gentool.models import load_model
 
     model = load_model(base, torch.float32, trainable=True)
