@@ -222,7 +222,11 @@ class TrainConfig(Options):
     budget: BudgetOptions | None = Field(
         None, description="tokens and steps of every arm; null: those of the epochs of `gentool`"
     )
-    served_only: bool = Field(False, description="leave out samples that no shown tool serves: calls only")
+    max_declined: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0,
+        description="most samples of an epoch that no shown tool serves, as a share; which ones is drawn anew for each "
+        "epoch; 0: calls only",
+    )
     mask_names: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the tool lists whose tools get names without meaning, as in Hammer"
     )

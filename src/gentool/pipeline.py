@@ -21,7 +21,6 @@ from gentool.processes import is_first, wait_for_all
 from gentool.progress import Progress, Stopped
 from gentool.recipe import dump_config
 from gentool.records import SCENARIOS, Probe, Sample, Tool
-from gentool.scenarios.targets import served
 from gentool.training.plan import stage_folders
 
 if TYPE_CHECKING:
@@ -200,11 +199,7 @@ class Run:
         return {t.id: t for t in read_jsonl(Tool, self.scenarios / "tools.jsonl")}
 
     def samples(self) -> list[Sample]:
-        """The samples that are trained on; with ``train.served_only`` those that a tool serves."""
-        found = self._all_samples()
-        return [s for s in found if served(s)] if self.config.train.served_only else found
-
-    def _all_samples(self) -> list[Sample]:
+        """The samples that are trained on."""
         return read_jsonl(Sample, self.scenarios / "train.jsonl")
 
     def probes(self) -> list[Probe]:
@@ -238,9 +233,7 @@ class Run:
             started = datetime.now(UTC)
             self.lineage.begin("base")
             shutil.rmtree(folder, ignore_errors=True)
-            make_base(
-                self.config.model, sample_texts(self._all_samples(), self.tools()), self.config.seed, folder
-            )
+            make_base(self.config.model, sample_texts(self.samples(), self.tools()), self.config.seed, folder)
             sync_folder(folder)
             self.lineage.record("base", inputs, outputs, self.config.seed, started)
         return str(folder)

@@ -72,7 +72,7 @@ def test_orders_of_tools_are_new_in_each_epoch(run: Run) -> None:
 
 
 def test_only_what_a_tool_serves_is_exported_where_the_recipe_says_so(run: Run) -> None:
-    train = run.config.train.model_copy(update={"served_only": True})
+    train = run.config.train.model_copy(update={"max_declined": 0.0})
     found = examples(run, run.config.model_copy(update={"train": train}), arm="no_ranking")["select"]
     assert len(found) == sum(s.ranking[0] != GENERATE_RESPONSE for s in run.samples()) < len(run.samples())
 

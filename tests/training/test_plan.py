@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from gentool import data
 from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.config import ScenarioConfig, StageOptions, TrainConfig
+from gentool.jsonl import GenToolError
 from gentool.records import Sample, Task
 from gentool.scenarios.build import build_scenarios
+from gentool.scenarios.targets import served
 from gentool.training.plan import (
-    arm_samples,
+    EpochSamples,
     plan_arm,
     stages_of,
 )
@@ -43,9 +45,43 @@ def test_two_pass_ranks_then_selects_with_a_tenth_of_rank_samples_replayed(sampl
 
 
 def test_sft_sees_each_query_in_one_state_of_its_catalogue(samples: list[Sample]) -> None:
-    chosen = [samples[i] for i in arm_samples(samples, "sft")]
+    chosen = [samples[i] for i in EpochSamples(samples, "sft", 1.0, 0).of(0, "select")]
     assert Counter(s.query_id for s in chosen) == dict.fromkeys({s.query_id for s in samples}, 1)
-    assert arm_samples(samples, "gentool") == arm_samples(samples, "no_ranking") == list(range(len(samples)))
+    for arm in ("gentool", "no_ranking"):
+        assert EpochSamples(samples, arm, 1.0, 0).of(0, "select") == list(range(len(samples)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(most=st.floats(0, 1), seed=st.integers(0, 9))
+def test_a_share_of_declining_samples_is_not_exceeded(samples: list[Sample], most: float, seed: int) -> None:
+    own = EpochSamples(samples, "gentool", most, seed)
+    shown = own.of(0, "rank")
+    declined = [i for i in shown if not served(samples[i])]
+    every = [i for i in range(len(samples)) if not served(samples[i])]
+    assert len(shown) == len(own) == len(set(shown)) and shown == sorted(shown)
+    assert len(shown) - len(declined) == len(samples) - len(every), "what a tool serves is always shown"
+    assert len(declined) <= most * len(shown) + 1e-6
+    assert declined == every or len(declined) + 1 > most * (len(shown) + 1) - 1e-6, (
+        "no more sit out than must"
+    )
+
+
+def test_other_declining_samples_sit_out_in_each_epoch(samples: list[Sample]) -> None:
+    config = TrainConfig(epochs=2, max_declined=0.2)
+    rank, select = plan_arm(samples, "gentool", config, 0, length)
+    shown = [{i.sample for i in rank.items if i.epoch == epoch} for epoch in (0, 1)]
+    assert len(shown[0]) == len(shown[1]) < len(samples) and shown[0] != shown[1]
+    assert {i.sample for i in select.items if i.epoch == 2 and i.task == "select"} not in shown
+    calls_only = plan_arm(samples, "sft", TrainConfig(max_declined=0), 0, length)[0]
+    assert all(served(samples[i.sample]) for i in calls_only.items)
+
+
+def test_an_arm_without_samples_is_an_error_that_says_why(samples: list[Sample]) -> None:
+    unserved = [s for s in samples if not served(s)][:20]
+    with pytest.raises(
+        GenToolError, match="train the arm gentool on: it has 20 samples, in none of which a tool"
+    ):
+        plan_arm(unserved, "gentool", TrainConfig(max_declined=0.5), 0, length, (10_000, 3))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import pytest
 from gentool.pipeline import Run
 from gentool.progress import Progress
 from gentool.recipe import load_config
-from gentool.records import GENERATE_RESPONSE
 from gentool.training.arms import plan_arms
 from gentool.training.dataset import SampleRenderer, TrainingError
 from gentool.training.plan import Item
@@ -52,13 +51,8 @@ def test_lengths_are_those_of_the_rendered_samples(built: Callable[..., tuple[Ru
             assert (prompt, prompt + target) == (rendered.start, len(rendered.ids))
 
 
-def test_only_what_a_tool_serves_is_trained_on_where_the_recipe_says_so(
-    built: Callable[..., tuple[Run, str]],
-) -> None:
-    every = built()[0].samples()
-    run, base = built(train__served_only=True)
-    served = [s for s in every if s.ranking[0] != GENERATE_RESPONSE]
-    assert 0 < len(served) < len(every) and prepared(run, base).samples == served
+def test_nothing_to_train_on_is_an_error(built: Callable[..., tuple[Run, str]]) -> None:
+    run, base = built()
     with pytest.raises(TrainingError, match="nothing to train on"):
         prepare(run.config, [], run.tools(), base, run.folder / "stages", run.progress)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -12,8 +12,7 @@ from gentool.jsonl import JsonlFile
 from gentool.prompting.order import shown_order
 from gentool.prompting.renderer import answer_message, prompt_messages
 from gentool.records import GENERATE_RESPONSE_TOOL, Sample, Task, Tool
-from gentool.scenarios.targets import served
-from gentool.training.plan import Item, epoch_items, stages_of
+from gentool.training.plan import EpochSamples, Item, epoch_items, stages_of
 
 TaskChoice = Literal["rank", "select", "joint", "all"]
 
@@ -59,11 +58,9 @@ def sample_stages(
     The orders of tools are new in each epoch, from stage to stage too: those of training with as many epochs.
     """
     known = {**tools, GENERATE_RESPONSE_TOOL.id: GENERATE_RESPONSE_TOOL}
-    own: Sequence[int] = range(len(samples))
-    if arm == "sft":
-        own = [i for i in own if samples[i].single_state]
-    if config.train.served_only:
-        own = [i for i in own if served(samples[i])]
+    own = EpochSamples(
+        (samples[i] for i in range(len(samples))), arm, config.train.max_declined, config.seeds[0]
+    )
     begin = 0
     for name, tasks in chosen_stages(config, arm, task).items():
         count = epochs * sum(round(share * len(own)) for share in tasks.values())
@@ -73,10 +70,10 @@ def sample_stages(
 
 
 def _items(
-    own: Sequence[int], tasks: dict[Task, float], epochs: range, seed: int, name: StageName
+    own: EpochSamples, tasks: dict[Task, float], epochs: range, seed: int, name: StageName
 ) -> Iterator[Item]:
     for epoch in epochs:
-        yield from epoch_items(own, tasks, epoch, seed, name, (), None)
+        yield from epoch_items(own.of(epoch, name), tasks, epoch, seed, name, (), None)
 
 
 def _example(config: Config, sample: Sample, tools: Mapping[str, Tool], item: Item) -> Example:

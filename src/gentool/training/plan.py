@@ -6,14 +6,16 @@ arms need no further state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from gentool.config import Arm, Schedule, StageName, TrainConfig
+from gentool.jsonl import GenToolError
 from gentool.prompting.order import seeded
 from gentool.records import Sample, Task
+from gentool.scenarios.targets import served
 from gentool.training.mixture import MixPart, draw
 
 ItemTask = Task | Literal["chat"]
@@ -63,9 +65,35 @@ def stage_folders(stages: Path, arm: Arm, seed: int, schedule: Schedule) -> list
     return [stages / arm / f"seed-{seed}" / name for name, _ in stages_of(arm, schedule)]
 
 
-def arm_samples(samples: Sequence[Sample], arm: Arm) -> list[int]:
-    """Which samples an arm trains on: ``sft`` each query in one state of its catalogue, the others all."""
-    return [i for i, s in enumerate(samples) if arm != "sft" or s.single_state]
+class EpochSamples:
+    """Which samples an arm sees in an epoch: ``sft`` each query in one state of its catalogue, the others all.
+
+    ``len``: how many, the same for each epoch; ``most``: the largest share of those that no shown tool serves
+    (``train.max_declined``). Which of them sit out is drawn for each epoch. Raises :class:`GenToolError` if none is
+    left.
+    """
+
+    def __init__(self, samples: Iterable[Sample], arm: Arm, most: float, seed: int) -> None:
+        own = [(i, served(s)) for i, s in enumerate(samples) if arm != "sft" or s.single_state]
+        self._own = [i for i, _ in own]
+        self._declined = [i for i, is_served in own if not is_served]
+        room = most / (1 - most) * (len(own) - len(self._declined)) if most < 1 else len(own)
+        self._out = max(0, len(self._declined) - int(room))
+        self._seed = seed
+        if not len(self):
+            raise GenToolError(
+                f"there is nothing to train the arm {arm} on: it has {len(own)} samples, in none of which a tool "
+                f"serves the query, and train.max_declined is {most:g}. Fix: give pairs of group T queries that one of "
+                "their tools serves, or add sets to scenarios.train_sets."
+            )
+
+    def of(self, epoch: int, stage: StageName) -> list[int]:
+        """The samples of an epoch of a stage, in the order of the file."""
+        out = set(seeded("declined", self._seed, stage, epoch).sample(self._declined, self._out))
+        return [i for i in self._own if i not in out]
+
+    def __len__(self) -> int:
+        return len(self._own) - self._out
 
 
 def epoch_items(
@@ -120,7 +148,7 @@ def plan_arm(
     ``budget`` = (tokens, steps): an arm repeats or cuts its data to that many tokens, spread over that many steps;
     several stages share both as their epochs would. Without it, the stages' epochs count.
     """
-    own = arm_samples(samples, arm)
+    own = EpochSamples(samples, arm, config.max_declined, seed)
     plans: list[StagePlan] = []
     budgets = _stage_budgets(samples, arm, config, seed, length, budget, mix)
     group = (lambda i: samples[i].tool_set.id) if config.batches == "grouped" else None
@@ -131,7 +159,8 @@ def plan_arm(
         items: list[Item] = []
         tokens, epoch, full = 0, 0, False
         while not full and (budget or epoch < epochs):
-            new = epoch_items(own, tasks, begin + epoch, seed, name, mix, group, config.group_size)
+            shown = own.of(begin + epoch, name)
+            new = epoch_items(shown, tasks, begin + epoch, seed, name, mix, group, config.group_size)
             if not budget and epochs - epoch < 1:
                 new = new[: round((epochs - epoch) * len(new))]
             for item in new:

@@ -102,10 +102,7 @@ def prepare(
     """
     check_method(base, config.train.method)
     if not samples:
-        raise TrainingError(
-            "there is nothing to train on. Fix: give pairs of group T queries, or remove train.served_only, since no "
-            "tool serves a query in the sets that are trained on."
-        )
+        raise TrainingError("there is nothing to train on. Fix: give pairs of group T queries.")
     renderer = make_renderer(config, base)
     mixture = read_mixture(config.data.mix, config.seed)
     limit = token_limit(config, base)
