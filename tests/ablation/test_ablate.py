@@ -58,7 +58,7 @@ def budgets(folder: Path) -> set[tuple[int, int]]:
 def test_rows_are_trained_with_equal_budgets_compared_and_kept(
     ablation: Callable[..., Path], gentool: Callable[..., int], tmp_path: Path
 ) -> None:
-    file = ablation()
+    file = ablation(contrasts=[["gentool", "sft"], ["base", "one_output"]])
     assert gentool("ablate", file) == 0
     folder = tmp_path / "runs/abl"
     results = read_json(folder / "results.json")
@@ -74,7 +74,16 @@ def test_rows_are_trained_with_equal_budgets_compared_and_kept(
     for t, s in found:
         assert t == pytest.approx(tokens, rel=0.06) and s == pytest.approx(steps, rel=0.02)
     markdown = (folder / "results.md").read_text(encoding="utf-8").splitlines()
-    assert len(markdown) == 2 + len(ROWS) and markdown[4].startswith("| gentool | 0.001 |")
+    of_reference, of_rows = results["contrasts"]
+    assert (of_reference["row"], of_reference["minus"]) == ("gentool", "sft")
+    assert of_reference | rows["sft"]["reference_minus_row"] == of_reference, (
+        "the same difference, however it is asked"
+    )
+    difference = rows["base"]["arrival"]["value"] - rows["one_output"]["arrival"]["value"]
+    assert of_rows["delta"] == pytest.approx(difference) and of_rows["n_seeds"] == 2
+    assert of_rows["p_holm"] >= of_rows["p"]
+    assert markdown[2 + len(ROWS)] == "" and markdown[-1].startswith("- base - one_output: ")
+    assert len(markdown) == 5 + len(ROWS) and markdown[4].startswith("| gentool | 0.001 |")
     drawn = ElementTree.parse(folder / "results.svg").getroot()
     assert len([e for e in drawn if e.tag.endswith("circle")]) == len(ROWS)
     # The same command does nothing again: no weights, no answers.
@@ -87,10 +96,11 @@ def test_rows_are_trained_with_equal_budgets_compared_and_kept(
 def test_rows_can_be_run_apart_and_those_left_out_are_told(
     ablation: Callable[..., Path], gentool: Callable[..., int], tmp_path: Path
 ) -> None:
-    file = ablation(seeds=[0])
+    file = ablation(seeds=[0], contrasts=[["sft", "base"]])
     assert gentool("ablate", file, "--row", "base") == 0
     rows = {line["row"]: line for line in read_json(tmp_path / "runs/abl/results.json")["rows"]}
     assert {name for name, line in rows.items() if line["run"]} == {"base", "gentool"}
+    assert read_json(tmp_path / "runs/abl/results.json")["contrasts"] == [], "a row of it was not run"
     assert "not run" in (tmp_path / "runs/abl/results.md").read_text(encoding="utf-8")
 
 
@@ -137,6 +147,7 @@ def test_the_dev_score_is_the_endpoint(ablation: Callable[..., Path], tmp_path: 
     ("changes", "expected"),
     [
         ({"reference": "other"}, "reference"),
+        ({"contrasts": [["gentool", "other"]]}, "contrasts: expected two of the rows"),
         ({"learning_rates": []}, "learning_rates"),
         ({"rows": {"gentool": {"set": {"train.scedule": "mixed"}}}}, "did you mean 'schedule'"),
         ({"sedes": [1]}, "sedes"),

@@ -30,6 +30,9 @@ class AblationConfig(Options):
         min_length=1, description="for each row the best one on the dev split is taken, with the first seed"
     )
     reference: RowName = Field("gentool", description="the row that the others are compared with")
+    contrasts: list[tuple[RowName, RowName]] = Field(
+        default=[], description="further differences, each of one row minus another"
+    )
     jobs: Positive = Field(2, description="models trained at once")
     rows: dict[RowName, RowOptions] = Field(description="what is compared")
 
@@ -39,6 +42,11 @@ class AblationConfig(Options):
             raise ValueError(
                 f"reference: expected one of the rows ({', '.join(self.rows)}); found {self.reference!r}"
             )
+        for pair in self.contrasts:
+            if unknown := [row for row in pair if row not in self.rows]:
+                raise ValueError(
+                    f"contrasts: expected two of the rows ({', '.join(self.rows)}); found {unknown[0]!r}"
+                )
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must differ")
         return self

@@ -31,7 +31,7 @@ def make_results(
     budget: BudgetOptions | None,
 ) -> dict[str, Any]:
     """``results.json``: of every row the endpoint and the groups of the guard with intervals, and its difference from
-    the reference, p values after Holm's correction over all rows."""
+    the reference; the further contrasts; p values after Holm's correction over all of these differences."""
     reference = metrics[ablation.reference]
     rows = []
     for row, options in ablation.rows.items():
@@ -53,9 +53,14 @@ def make_results(
         if row != ablation.reference:
             line["reference_minus_row"] = _difference(reference, model, probes)
         rows.append(line)
-    compared = [line for line in rows if "reference_minus_row" in line]
-    for line, p in zip(compared, holm([x["reference_minus_row"]["p"] for x in compared]), strict=True):
-        line["reference_minus_row"]["p_holm"] = p
+    contrasts = [
+        {"row": row, "minus": minus, **_difference(metrics[row], metrics[minus], probes)}
+        for row, minus in ablation.contrasts
+        if row in metrics and minus in metrics
+    ]
+    compared = [line["reference_minus_row"] for line in rows if "reference_minus_row" in line] + contrasts
+    for found, p in zip(compared, holm([found["p"] for found in compared]), strict=True):
+        found["p_holm"] = p
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -63,14 +68,14 @@ def make_results(
         "reference": ablation.reference,
         "budget": budget.model_dump() if budget else None,
         "rows": rows,
+        "contrasts": contrasts,
     }
 
 
 def _difference(a: ModelMetrics, b: ModelMetrics, probes: Sequence[Probe]) -> dict[str, Any]:
     """a - b; a model that was not trained has one seed, which stands for all."""
-    if len(b) == 1:
-        only = next(iter(b.values()))
-        b = dict.fromkeys(a, only)
+    seeds = a if len(b) == 1 else b
+    a, b = (dict.fromkeys(seeds, next(iter(m.values()))) if len(m) == 1 else m for m in (a, b))
     return compare(a, b, probes)
 
 
@@ -98,7 +103,10 @@ def _percent(cell: Mapping[str, Any], interval: bool = True) -> str:
 
 
 def _delta(line: Mapping[str, Any]) -> str:
-    found = line.get("reference_minus_row")
+    return _signed(line.get("reference_minus_row"))
+
+
+def _signed(found: Mapping[str, Any] | None) -> str:
     if not found or found["delta"] is None:
         return ""
     return f"{100 * found['delta']:+.1f} [{100 * found['low']:+.1f}, {100 * found['high']:+.1f}]"
@@ -122,7 +130,9 @@ def _lines(results: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def markdown(results: Mapping[str, Any]) -> str:
     """The table for a document."""
     rows = [HEAD, ("---",) * len(HEAD), *_lines(results)]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    lines = [f"- {found['row']} - {found['minus']}: {_signed(found)}\n" for found in results["contrasts"]]
+    return table + "".join(["\n", *lines] if lines else [])
 
 
 def ablation_table(results: Mapping[str, Any]) -> Table:
@@ -132,6 +142,9 @@ def ablation_table(results: Mapping[str, Any]) -> Table:
         table.add_column(head)
     for row in _lines(results):
         table.add_row(*row)
+    if results["contrasts"]:
+        found = [f"{x['row']} - {x['minus']}: {_signed(x)}" for x in results["contrasts"]]
+        table.caption = "\n".join(found)
     return table
 
 
