@@ -10,6 +10,7 @@ from rich.text import Text
 
 from gentool.config import Config, ConfigError
 from gentool.records import Sample, Task, Tool
+from gentool.scenarios.targets import served
 from gentool.training.dataset import SampleRenderer
 from gentool.training.mixture import read_mixture
 from gentool.training.plan import Item, ItemTask, stages_of
@@ -21,6 +22,8 @@ def preview_samples(
 ) -> Iterator[Panel]:
     """``number`` samples, spread over the file, for a task or (``all``) each task that the schedule trains."""
     chats = read_mixture(config.data.mix, config.seed).turns
+    if not config.train.max_declined:  # the others are never trained on
+        samples = [s for s in samples if served(s)]
     source = SampleRenderer(
         samples,
         tools,
