@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from gentool.catalog.pairs import read_pairs, read_tools
 from gentool.catalog.schema import pair_problems
 from gentool.config import ScenarioConfig
 from gentool.dataset.compile import packed
-from gentool.nano.pairs import GROUPS, make_dataset
+from gentool.nano.pairs import GROUPS, main, make_dataset
 from gentool.records import Tool, ToolPair
 from gentool.scenarios.build import build_scenarios
 
@@ -66,3 +67,18 @@ def test_they_fill_every_cell_with_sixty_pairs(shipped: tuple[list[ToolPair], li
         cells.setdefault((probe.scenario, probe.transition), set()).add(probe.pair)
     assert len(cells) == 12 and min(map(len, cells.values())) >= 60
     assert built.dev
+
+
+def test_another_seed_makes_other_pairs_in_a_folder_of_their_own(
+    tmp_path: Path, shipped: tuple[list[ToolPair], list[Tool]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--seed", "a test", "--out", str(tmp_path / "made")])
+    pairs, tools = (
+        read(tmp_path / "made" / f"{n}.jsonl.gz")
+        for read, n in ((read_pairs, "pairs"), (read_tools, "tools"))
+    )
+    assert Counter(p.group for p in pairs) == GROUPS and len(tools) == len(shipped[1])
+    assert not {t.id for p in pairs for t in p.tools} & {t.id for p in shipped[0] for t in p.tools}
+    with pytest.raises(SystemExit):
+        main(["--seed", "a test"])
+    assert "Fix: give --out FOLDER" in capsys.readouterr().err

@@ -1,15 +1,19 @@
 """Procedural tool pairs: a plain and a richer version of a made-up tool, with graded queries, from a seed.
 
-``python -m gentool.nano.pairs`` writes the files that ``data: procedural`` stands for. Every pair is about a thing of
-its own, in one verb and one noun that queries use too; the richer version takes further arguments. A query that says
-one of these is served best by the richer version, and partly by the plain one; a query that says none is served best
-by the plain one, and by the richer one too where that can be called.
+``python -m gentool.nano.pairs`` writes the files that ``data: procedural`` stands for; with ``--seed`` and ``--out``
+others of the same kind, for a test on pairs that nobody has seen.
+
+Every pair is about a thing of its own, in one verb and one noun that queries use too; the richer version takes further
+arguments. A query that says one of these is served best by the richer version, and partly by the plain one; a query
+that says none is served best by the plain one, and by the richer one too where that can be called.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 from gentool import data
@@ -160,12 +164,18 @@ def _stand_alone(seed: str, number: int, attempt: int, thing: Thing) -> Tool:
     return made.tool.model_copy(update={"domain": thing.domain, "split": split, "source": "procedural"})
 
 
-def main() -> None:
-    pairs, pool = make_dataset()
-    data.PROCEDURAL.mkdir(exist_ok=True)
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m gentool.nano.pairs", description=__doc__)
+    parser.add_argument("--seed", default=SEED, help="any words: the same words make the same pairs")
+    parser.add_argument("--out", type=Path, default=data.PROCEDURAL, help="the folder to write to")
+    options = parser.parse_args(argv)
+    if options.seed != SEED and options.out == data.PROCEDURAL:
+        parser.error("another seed needs a folder of its own. Fix: give --out FOLDER")
+    pairs, pool = make_dataset(options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
     for name, records in (("pairs", pairs), ("tools", pool)):
-        (data.PROCEDURAL / f"{name}.jsonl.gz").write_bytes(packed(records))
-        print(f"{data.PROCEDURAL / name}.jsonl.gz: {len(records)} records")
+        (options.out / f"{name}.jsonl.gz").write_bytes(packed(records))
+        print(f"{options.out / name}.jsonl.gz: {len(records)} records")
 
 
 if __name__ == "__main__":
