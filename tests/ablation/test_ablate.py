@@ -86,10 +86,10 @@ def test_rows_are_trained_with_equal_budgets_compared_and_kept(
     assert len(markdown) == 5 + len(ROWS) and markdown[4].startswith("| gentool | 0.001 |")
     drawn = ElementTree.parse(folder / "results.svg").getroot()
     assert len([e for e in drawn if e.tag.endswith("circle")]) == len(ROWS)
-    # The same command does nothing again: no weights, no answers.
-    before = {p: p.stat().st_mtime_ns for p in folder.glob("cells/**/*.safetensors")}
-    assert before and gentool("ablate", file) == 0
-    assert {p: p.stat().st_mtime_ns for p in folder.glob("cells/**/*.safetensors")} == before
+    # The same command does nothing again: no weights, no answers, no process for them.
+    before = {p: p.stat().st_mtime_ns for p in folder.glob("cells/**/*") if p.is_file()}
+    assert any(p.name == "log.txt" for p in before) and gentool("ablate", file) == 0
+    assert {p: p.stat().st_mtime_ns for p in folder.glob("cells/**/*") if p.is_file()} == before
     assert read_json(folder / "results.json") == results
 
 
@@ -102,6 +102,29 @@ def test_rows_can_be_run_apart_and_those_left_out_are_told(
     assert {name for name, line in rows.items() if line["run"]} == {"base", "gentool"}
     assert read_json(tmp_path / "runs/abl/results.json")["contrasts"] == [], "a row of it was not run"
     assert "not run" in (tmp_path / "runs/abl/results.md").read_text(encoding="utf-8")
+    # A further row: those that were run before stay in the table, as they were.
+    assert gentool("ablate", file, "--row", "sft") == 0
+    results = read_json(tmp_path / "runs/abl/results.json")
+    again = {line["row"]: line for line in results["rows"]}
+    assert {name for name, line in again.items() if line["run"]} == {"base", "sft", "gentool"}
+    assert again["gentool"] == rows["gentool"] and again["base"]["arrival"] == rows["base"]["arrival"]
+    assert [(c["row"], c["minus"]) for c in results["contrasts"]] == [("sft", "base")]
+    # One whose answers are not all there any more is not.
+    next((tmp_path / "runs/abl/cells/base").rglob("unseen_query_unseen_tool.jsonl")).unlink()
+    assert gentool("ablate", file, "--row", "sft") == 0
+    last = {line["row"]: line["run"] for line in read_json(tmp_path / "runs/abl/results.json")["rows"]}
+    assert not last["base"] and last["sft"]
+
+
+def test_a_row_with_other_options_is_not_taken_from_the_disk(
+    ablation: Callable[..., Path], gentool: Callable[..., int], tmp_path: Path
+) -> None:
+    rows = {"sft": {"arm": "sft"}, "gentool": {}}
+    assert gentool("ablate", ablation(seeds=[0], rows=rows)) == 0
+    changed = rows | {"sft": {"arm": "sft", "set": {"train.max_declined": 0.3}}}
+    assert gentool("ablate", ablation(seeds=[0], rows=changed), "--row", "gentool") == 0
+    found = {line["row"]: line["run"] for line in read_json(tmp_path / "runs/abl/results.json")["rows"]}
+    assert found == {"sft": False, "gentool": True}
 
 
 def test_the_learning_rate_is_chosen_on_the_dev_split(
@@ -173,4 +196,4 @@ def test_a_row_that_is_not_there_is_named(
 def test_the_shipped_ablations_load(path: Path) -> None:
     config: AblationConfig = load_ablation(path)
     assert config.name == path.stem and len(config.seeds) >= 3 and len(config.learning_rates) == 3
-    assert {"base", "sft", "no_ranking", "gentool"} <= config.rows.keys()
+    assert {"base", "sft", "gentool"} <= config.rows.keys()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,11 +11,21 @@ from typing import Any
 
 from rich.console import Console
 
-from gentool.ablation.cells import Cell, Metrics, Split, build_of, probes_of, reference_budget, run_cell
+from gentool.ablation.cells import (
+    Cell,
+    Metrics,
+    Split,
+    build_of,
+    probes_of,
+    read_cell,
+    reference_budget,
+    run_cell,
+)
 from gentool.ablation.settings import AblationConfig
 from gentool.ablation.table import write_results
 from gentool.config import BudgetOptions, ConfigError
 from gentool.lock import locked
+from gentool.pipeline import Run
 from gentool.progress import Progress, Stopped
 from gentool.records import Probe
 
@@ -66,25 +76,37 @@ class _Cells:
         self,
         ablation: AblationConfig,
         folder: Path,
-        reference: Path,
+        reference: Run,
         budget: BudgetOptions | None,
         progress: Progress,
     ) -> None:
         self.ablation, self.folder, self.reference = ablation, folder, reference
         self.budget, self.progress = budget, progress
+        self._read: dict[tuple[Cell, Split], Metrics | None] = {}
+
+    def on_disk(self, cells: Sequence[Cell], split: Split) -> dict[Cell, Metrics]:
+        """The metrics of those cells that were asked before."""
+        for cell in cells:
+            if self._read.get((cell, split)) is None:
+                arguments = (self.ablation, cell, self.budget, self.reference, self.folder)
+                self._read[cell, split] = read_cell(*arguments, split)
+        return {cell: found for cell in cells if (found := self._read[cell, split]) is not None}
 
     def run(self, cells: Sequence[Cell], split: Split) -> dict[Cell, Metrics]:
         """The metrics of every cell on a split. Raises :class:`Stopped` when asked to stop."""
         threads = max(1, (os.cpu_count() or 1) // self.ablation.jobs)
         bar = self.progress.start(f"{split}: models", len(cells))
-        found: dict[Cell, Metrics] = {}
+        found = self.on_disk(cells, split)
+        self.progress.update(bar, len(found))
+        if found:
+            self.progress.say(f"{split}: {len(found)} of {len(cells)} models were asked before")
         with ProcessPoolExecutor(self.ablation.jobs, mp_context=get_context("spawn")) as pool:
-            waiting = list(cells)
+            waiting = [cell for cell in cells if cell not in found]
             running: dict[Future[dict[Split, Metrics]], Cell] = {}
             while waiting or running:
                 while waiting and len(running) < self.ablation.jobs and not self.progress.stopping:
                     cell = waiting.pop(0)
-                    arguments = (self.ablation, cell, self.budget, self.reference, self.folder)
+                    arguments = (self.ablation, cell, self.budget, self.reference.folder, self.folder)
                     running[pool.submit(_work, *arguments, (split,), threads)] = cell
                 if not running:
                     raise Stopped
@@ -105,7 +127,8 @@ class _Cells:
 def ablate(ablation: AblationConfig, folder: Path, only: Sequence[str], progress: Progress) -> dict[str, Any]:
     """All cells of an ablation, then ``results.json``, ``results.md`` and ``results.svg`` in ``folder``.
 
-    ``only``: rows to run, the reference always; none: all. Rows that are left out stand in the results as not run.
+    ``only``: rows to run, the reference always; none: all. Rows that are left out stand in the results as not run,
+    unless all their answers are on disk, as asked with these options.
     Raises :class:`ConfigError` for a row that is not there, :class:`gentool.lock.LockedError` if another one works in
     the folder, :class:`Stopped` when asked to stop.
     """
@@ -113,9 +136,10 @@ def ablate(ablation: AblationConfig, folder: Path, only: Sequence[str], progress
     if unknown:
         raise ConfigError(f"--row: expected one of {', '.join(ablation.rows)}; found {unknown[0]!r}")
     wanted = [row for row in ablation.rows if not only or row in (*only, ablation.reference)]
+    begun = [row for row in ablation.rows if row not in wanted and (folder / "cells" / row).is_dir()]
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        builds = {row: build_of(ablation.config(row), folder, progress) for row in wanted}
+        builds = {row: build_of(ablation.config(row), folder, progress) for row in (*wanted, *begun)}
         for run in builds.values():  # here and not in the cells, which run side by side
             run.until("build")
         first = builds[ablation.reference]
@@ -126,15 +150,10 @@ def ablate(ablation: AblationConfig, folder: Path, only: Sequence[str], progress
                 "the group D, or one learning rate."
             )
         budget = reference_budget(first, progress)
-        cells = _Cells(ablation, folder, first.folder, budget, progress)
-        chosen = _rates(ablation, wanted, dev, cells.run)
-        test = [
-            Cell(row, rate, seed)
-            for seed in ablation.seeds
-            for row, (rate, _) in chosen.items()
-            if rate is not None or seed == ablation.seeds[0]
-        ]
-        metrics = cells.run(test, "test")
+        cells = _Cells(ablation, folder, first, budget, progress)
+        wanted += [row for row in begun if _is_finished(ablation, row, dev, cells)]
+        chosen = _rates(ablation, wanted, dev, cells.run(_dev_cells(ablation, wanted), "dev"))
+        metrics = cells.run(_test_cells(ablation, chosen), "test")
         rows: dict[str, dict[int, Metrics]] = {}
         for cell, found in metrics.items():
             rows.setdefault(cell.row, {})[cell.seed] = found
@@ -145,21 +164,41 @@ Chosen = dict[str, tuple[float | None, dict[str, float]]]
 """Row -> its learning rate (none for ``base``), and the dev score of every rate."""
 
 
+def _dev_cells(ablation: AblationConfig, rows: Iterable[str]) -> list[Cell]:
+    """Every rate of every row, with the first seed; none if there is but one rate."""
+    rates = ablation.learning_rates if len(ablation.learning_rates) > 1 else []
+    trained = [row for row in rows if ablation.rows[row].arm != "base"]
+    return [Cell(row, rate, ablation.seeds[0]) for row in trained for rate in rates]
+
+
 def _rates(
-    ablation: AblationConfig,
-    rows: Iterable[str],
-    dev: Sequence[Probe],
-    run: Callable[[Sequence[Cell], Split], dict[Cell, Metrics]],
+    ablation: AblationConfig, rows: Iterable[str], dev: Sequence[Probe], metrics: Mapping[Cell, Metrics]
 ) -> Chosen:
     """The best learning rate of each row on the dev split; of equals the smallest."""
-    trained = [row for row in rows if ablation.rows[row].arm != "base"]
-    chosen: Chosen = {row: (None, {}) for row in rows}
-    if len(ablation.learning_rates) == 1:
-        return chosen | {row: (ablation.learning_rates[0], {}) for row in trained}
-    cells = [Cell(row, rate, ablation.seeds[0]) for row in trained for rate in ablation.learning_rates]
-    scores = {cell: dev_score(found, dev) for cell, found in run(cells, "dev").items()}
-    for row in trained:
-        of_row = {cell.rate: score for cell, score in scores.items() if cell.row == row}
-        best = max(sorted(rate for rate in of_row if rate is not None), key=lambda rate: of_row[rate])
-        chosen[row] = best, {f"{rate:g}": round(score, 4) for rate, score in of_row.items()}
+    chosen: Chosen = {}
+    for row in rows:
+        scores = {cell.rate: dev_score(metrics[cell], dev) for cell in _dev_cells(ablation, [row])}
+        rates = sorted(rate for rate in scores if rate is not None) or ablation.learning_rates
+        best = None if ablation.rows[row].arm == "base" else max(rates, key=lambda rate: scores.get(rate, 0))
+        chosen[row] = best, {f"{rate:g}": round(score, 4) for rate, score in scores.items()}
     return chosen
+
+
+def _test_cells(ablation: AblationConfig, chosen: Chosen) -> list[Cell]:
+    """Each row at its rate with every seed; ``base`` once."""
+    return [
+        Cell(row, rate, seed)
+        for seed in ablation.seeds
+        for row, (rate, _) in chosen.items()
+        if rate is not None or seed == ablation.seeds[0]
+    ]
+
+
+def _is_finished(ablation: AblationConfig, row: str, dev: Sequence[Probe], cells: _Cells) -> bool:
+    """Whether all that a row's line needs is on disk."""
+    asked = _dev_cells(ablation, [row])
+    found = cells.on_disk(asked, "dev")
+    if len(found) < len(asked):
+        return False
+    tested = _test_cells(ablation, _rates(ablation, [row], dev, found))
+    return len(cells.on_disk(tested, "test")) == len(tested)

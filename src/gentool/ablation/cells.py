@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gentool.ablation.settings import AblationConfig
 from gentool.config import BudgetOptions, Config
 from gentool.evaluation.evaluate import ask_probes, local_askers
+from gentool.evaluation.metrics import Answers, probe_metrics
+from gentool.evaluation.predict import read_predictions
 from gentool.evaluation.requests import choose_probes
 from gentool.jsonl import content_hash, read_jsonl
+from gentool.lineage import Lineage, files_hash
 from gentool.pipeline import Run
 from gentool.progress import Progress
-from gentool.records import Probe, Tool
+from gentool.records import SCENARIOS, Probe, Tool
 
 Split = Literal["dev", "test"]
 Metrics = list[dict[str, float] | None]
@@ -105,6 +109,43 @@ def ask_cell(
     return ask_probes(asker, ranker if scored else None, probes, tools, rank, joint, folder, progress)
 
 
+def _answers(folder: Path, cell: Cell, split: Split) -> list[Path]:
+    return [folder / "cells" / cell.name / "predictions" / split / f"{name}.jsonl" for name in SCENARIOS]
+
+
+def _made_from(config: Config, own: Run, tested: Run, split: Split) -> list[Any]:
+    """What the answers of a cell depend on: its options, its samples, the base model, and what it is asked."""
+    probes = ["dev.jsonl"] if split == "dev" else [f"{name}.jsonl" for name in SCENARIOS]
+    return [
+        config.model_dump(mode="json"),
+        files_hash([own.scenarios / "train.jsonl", own.scenarios / "tools.jsonl"]),
+        own.base(),
+        files_hash(file for file in Path(own.base()).glob("*") if file.is_file()),
+        files_hash([tested.scenarios / name for name in ("tools.jsonl", *probes)]),
+        tested.config.evaluate.model_dump(mode="json"),
+    ]
+
+
+def read_cell(
+    ablation: AblationConfig,
+    cell: Cell,
+    budget: BudgetOptions | None,
+    tested: Run,
+    folder: Path,
+    split: Split,
+) -> Metrics | None:
+    """The metrics of a cell from its answers on disk, with no model loaded; none unless all are there as asked now."""
+    config = cell_config(ablation, cell, budget)
+    own = build_of(config, folder, tested.progress)
+    lineage = Lineage(folder / "cells" / cell.name / "lineage.json")
+    files = _answers(folder, cell, split)
+    if not lineage.done(split, _made_from(config, own, tested, split), files):
+        return None
+    answers = Answers({p.key: p for file in files for p in read_predictions(file)})
+    tools = tested.tools()
+    return [probe_metrics(probe, answers, tools) for probe in probes_of(tested, split)]
+
+
 def run_cell(
     ablation: AblationConfig,
     cell: Cell,
@@ -121,15 +162,14 @@ def run_cell(
     weights = train_cell(config, own, place, progress)
     tested = Run(ablation.config(ablation.reference), reference, progress)
     tools = tested.tools()
-    return {
-        split: ask_cell(
-            config,
-            weights,
-            own.base(),
-            probes_of(tested, split),
-            tools,
-            place / "predictions" / split,
-            progress,
+    lineage = Lineage(place / "lineage.json")
+    found: dict[Split, Metrics] = {}
+    for split in splits:
+        started = datetime.now(UTC)
+        answers = place / "predictions" / split
+        found[split] = ask_cell(
+            config, weights, own.base(), probes_of(tested, split), tools, answers, progress
         )
-        for split in splits
-    }
+        inputs = _made_from(config, own, tested, split)
+        lineage.record(split, inputs, _answers(folder, cell, split), cell.seed, started)
+    return found

@@ -18,7 +18,10 @@ def ablate(
     ],
     row: Annotated[
         list[str] | None,
-        typer.Option("--row", help="Only this row (and the reference); can be given several times."),
+        typer.Option(
+            "--row",
+            help="Run only this row and the reference (rows run before stay in the table); can be given several times.",
+        ),
     ] = None,
     set_: Settings = None,
     runs: Runs = RUNS,
