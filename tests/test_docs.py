@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from gentool.ablation.settings import load_ablation
 from gentool.catalog.pairs import read_tools
 from gentool.cli import app
 from gentool.config import Config, MixOptions
@@ -105,7 +106,11 @@ def test_commands_are_found_and_read() -> None:
 @each_page
 def test_commands_parse_and_their_settings_are_options(page: Path) -> None:
     for words in commands(read(page)):
-        check_settings(dry_parse(words).get("set_"))
+        call = dry_parse(words)
+        if words[0] == "ablate" and call:  # settings of the ablation's own file
+            load_ablation(ROOT / call["file"], call["set_"])
+        else:
+            check_settings(call.get("set_"))
 
 
 def recipe_of(tree: dict[str, Any]) -> dict[str, Any]:
