@@ -178,9 +178,11 @@ def _rates(
     chosen: Chosen = {}
     for row in rows:
         scores = {cell.rate: dev_score(metrics[cell], dev) for cell in _dev_cells(ablation, [row])}
-        rates = sorted(rate for rate in scores if rate is not None) or ablation.learning_rates
-        best = None if ablation.rows[row].arm == "base" else max(rates, key=lambda rate: scores.get(rate, 0))
-        chosen[row] = best, {f"{rate:g}": round(score, 4) for rate, score in scores.items()}
+        best = max(sorted(ablation.learning_rates), key=lambda rate: scores.get(rate, 0))
+        chosen[row] = (
+            None if ablation.rows[row].arm == "base" else best,
+            {f"{rate:g}": round(score, 4) for rate, score in scores.items()},
+        )
     return chosen
 
 
